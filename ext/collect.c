@@ -1,0 +1,325 @@
+/*
+** A list of ids being answered; see collect.h.
+**
+** Ids are looked at one after another: what the store has comes out at once, the rest
+** becomes jobs, as many as may be in flight. Where neither helps, the network is waited
+** for. So memory follows `concurrency`, not the number of ids.
+*/
+#include <ctype.h>
+#include <string.h>
+#include "session.h"
+
+#define TICK 0.02 /* Seconds for which requests may be left alone between rows */
+#define WAIT_MS                                                                        \
+  50 /* Between two looks for an interrupt: half of the promised 100 ms                \
+      */
+
+typedef struct WaitList {
+  Wait *first;
+  Wait *last;
+} WaitList;
+
+struct Collect {
+  Session *session;
+  Mode mode;
+  char **ids; /* In the order of asking */
+  int n_id;
+  int n_room;       /* Places in ids */
+  int i_next;       /* The next id to look at */
+  WaitList waiting; /* For jobs that are under way */
+  WaitList done;    /* Jobs whose outcome was not handed out yet */
+  Job *out;         /* The job whose outcome was handed out last */
+  Answer *answer;   /* What its cells come from */
+  Cell cells[TASK_NCOL];
+  StoredTask found; /* Behind the outcome of a stored task */
+};
+
+static void list_add(WaitList *list, Wait *wait) {
+  wait->next = NULL;
+  wait->prev = list->last;
+  if (list->last)
+    list->last->next = wait;
+  else
+    list->first = wait;
+  list->last = wait;
+}
+
+static void list_remove(WaitList *list, Wait *wait) {
+  if (wait->prev)
+    wait->prev->next = wait->next;
+  else
+    list->first = wait->next;
+  if (wait->next)
+    wait->next->prev = wait->prev;
+  else
+    list->last = wait->prev;
+}
+
+Collect *collect_new(Session *s, Mode mode, Error *error) {
+  Collect *c = sqlite3_malloc64(sizeof(*c));
+  if (c == NULL) {
+    error_nomem(error);
+    return NULL;
+  }
+  memset(c, 0, sizeof(*c));
+  c->session = s;
+  c->mode = mode;
+  return c;
+}
+
+int collect_add(Collect *c, const char *id, Error *error) {
+  if (c->n_id == c->n_room) {
+    int n = c->n_room ? c->n_room * 2 : 4;
+    char **ids = sqlite3_realloc64(c->ids, (sqlite3_uint64)n * sizeof(*ids));
+    if (ids == NULL)
+      return error_nomem(error);
+    c->ids = ids;
+    c->n_room = n;
+  }
+  c->ids[c->n_id] = sqlite3_mprintf("%s", id);
+  if (c->ids[c->n_id] == NULL)
+    return error_nomem(error);
+  c->n_id++;
+  return SQLITE_OK;
+}
+
+void collect_notice(Collect *c, Wait *wait) {
+  list_remove(&c->waiting, wait);
+  list_add(&c->done, wait);
+}
+
+/* Takes a wait off its job while that is under way. */
+static void leave_job(Wait *wait) {
+  Wait **link = &wait->job->waits;
+  while (*link != wait)
+    link = &(*link)->next_of_job;
+  *link = wait->next_of_job;
+}
+
+/* A job that nobody needs any more: the store remembers its answer, or it was never
+** answered because its statement lost interest. */
+static void let_go(Session *s, Job *job) {
+  if (job->waits == NULL && (job->phase != JOB_DONE || (job->stored && !job->refresh)))
+    job_free(s, job);
+}
+
+/* Forgets what was handed out last. */
+static void release_outcome(Collect *c) {
+  answer_free(c->answer);
+  c->answer = NULL;
+  if (c->out) {
+    Job *job = c->out;
+    c->out = NULL;
+    let_go(c->session, job);
+  }
+}
+
+void collect_free(Collect *c) {
+  Wait *wait;
+  int i;
+  if (c == NULL)
+    return;
+  release_outcome(c);
+  while ((wait = c->waiting.first) != NULL) {
+    list_remove(&c->waiting, wait);
+    leave_job(wait);
+    let_go(c->session, wait->job);
+    sqlite3_free(wait);
+  }
+  while ((wait = c->done.first) != NULL) {
+    list_remove(&c->done, wait);
+    let_go(c->session, wait->job);
+    sqlite3_free(wait);
+  }
+  for (i = c->i_next; i < c->n_id; i++)
+    sqlite3_free(c->ids[i]);
+  sqlite3_free(c->ids);
+  sqlite3_free(c);
+}
+
+/* Task ids are 8-4-4-4-12 hexadecimal digits, but no RFC 4122 UUIDs. Anything else
+ *would
+ ** change the call: ".xml", "/", "?" have a meaning in a URL. */
+static bool is_task_id(const char *z) {
+  int i;
+  for (i = 0; z[i]; i++) {
+    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (i >= 36 || (dash ? z[i] != '-' : !isxdigit((unsigned char)z[i])))
+      return false;
+  }
+  return i == 36;
+}
+
+/* ---- Outcomes ------------------------------------------------------------------- */
+
+static void set_cell(Cell *cell, const char *z) {
+  cell->kind = z ? CELL_TEXT : CELL_NULL;
+  cell->z = z;
+  cell->n = z ? strlen(z) : 0;
+}
+
+/* Cells of a task the store does not have: what its answer said, if there was one, and
+** what is known without. */
+static int fill_cells(Collect *c, const Job *job, Outcome *out, Error *error) {
+  Cell *cells = c->cells;
+  memset(cells, 0, sizeof(c->cells));
+  if (job && job->body) {
+    c->answer = answer_parse(job->body, job->n_body, job->status, error);
+    if (c->answer == NULL || answer_task(c->answer, 0, cells, error) != SQLITE_OK)
+      return error->rc;
+  }
+  set_cell(&cells[TASK_id], out->id);
+  set_cell(&cells[TASK_state], state_name(out->state));
+  set_cell(&cells[TASK_status_message], out->message);
+  set_cell(&cells[TASK_source], out->source);
+  if (out->code) {
+    cells[TASK_status_code].kind = CELL_INTEGER;
+    cells[TASK_status_code].i = out->code;
+  }
+  out->cells = cells;
+  return SQLITE_ROW;
+}
+
+/* The outcome of a job that is done. */
+static int job_outcome(Collect *c, Job *job, Outcome *out, Error *error) {
+  c->out = job;
+  out->id = job->id;
+  out->state = job->state;
+  out->code = job->code;
+  out->message = job->message ? job->message : "";
+  out->source = job->from_network ? "network" : NULL;
+  out->stored = job->stored;
+  out->side = job->side;
+  out->number = job->number;
+  return job->stored ? SQLITE_ROW : fill_cells(c, job, out, error);
+}
+
+/* The outcome of an id that is not asked for at all; its job remembers that. */
+static int unasked_outcome(Collect *c, const char *id, TaskState state, int code,
+                           const char *message, Outcome *out, Error *error) {
+  Job *job = job_new(c->session, id, error);
+  if (job == NULL)
+    return error->rc;
+  if (job_finish(c->session, job, state, code, sqlite3_mprintf("%s", message), error) !=
+      SQLITE_OK)
+    return error->rc;
+  return job_outcome(c, job, out, error);
+}
+
+TaskState collect_state(const char *name) {
+  int i;
+  for (i = 0; i < STATE_ABSENT; i++) {
+    if (strcmp(state_name((TaskState)i), name) == 0)
+      return (TaskState)i;
+  }
+  return STATE_UNREACHABLE;
+}
+
+/* Looks an id up in the store, deriving it if needed. SQLITE_ROW: that is the outcome;
+** SQLITE_DONE: nothing final is stored. In mode 'cache', and where the body is not even
+** an answer, what is stored is the outcome although it is not final. */
+static int stored_outcome(Collect *c, const char *id, Outcome *out, Error *error) {
+  Session *s = c->session;
+  StoredTask *found = &c->found;
+  int rc = store_find(s->store, id, found, error);
+  if (rc == SQLITE_ROW && !found->parsed) {
+    Side side = found->side;
+    if (keep_derive(s, &side, id, error) != SQLITE_OK)
+      return error->rc;
+    rc = store_find(s->store, id, found, error);
+  }
+  if (rc != SQLITE_ROW)
+    return rc;
+  out->state = collect_state(found->state);
+  if (!state_is_final(out->state) && found->code && c->mode != MODE_CACHE)
+    return SQLITE_DONE;
+  out->id = found->id;
+  out->code = found->code;
+  out->message = found->message;
+  out->source = "store";
+  out->stored = true;
+  out->side = found->side;
+  return SQLITE_ROW;
+}
+
+static int wait_for(Collect *c, Job *job, Error *error) {
+  Wait *wait = sqlite3_malloc64(sizeof(*wait));
+  if (wait == NULL)
+    return error_nomem(error);
+  wait->job = job;
+  wait->collect = c;
+  wait->next_of_job = job->waits;
+  job->waits = wait;
+  list_add(&c->waiting, wait);
+  return SQLITE_DONE;
+}
+
+/* Deals with one id: SQLITE_ROW with its outcome, or SQLITE_DONE if it has to be waited
+** for. */
+static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
+  Session *s = c->session;
+  Job *job = job_find(s, id);
+  int rc;
+  if (job && job->phase == JOB_DONE)
+    return job_outcome(c, job, out, error);
+  if (job)
+    return wait_for(c, job, error);
+  if (c->mode != MODE_REFRESH) {
+    rc = stored_outcome(c, id, out, error);
+    if (rc != SQLITE_DONE)
+      return rc;
+  }
+  if (c->mode == MODE_CACHE)
+    return unasked_outcome(c, id, STATE_ABSENT, 0, "not stored", out, error);
+  if (!is_task_id(id))
+    return unasked_outcome(c, id, STATE_ABSENT, 0,
+                           "not stored, and no task id (8-4-4-4-12 hexadecimal digits)",
+                           out, error);
+  if (s->refused)
+    return unasked_outcome(c, id, STATE_REFUSED, s->refused_code, s->refused_message,
+                           out, error);
+  job = job_new(s, id, error);
+  if (job == NULL)
+    return error->rc;
+  job->refresh = c->mode == MODE_REFRESH;
+  if (wait_for(c, job, error) == SQLITE_DONE)
+    fetch_pump(s, 0, error);
+  return error->rc == SQLITE_OK ? SQLITE_DONE : error->rc;
+}
+
+int collect_tick(Collect *c, Error *error) {
+  Session *s = c->session;
+  if (c->waiting.first == NULL || http_now() - s->last_pump < TICK)
+    return SQLITE_OK;
+  return fetch_pump(s, 0, error);
+}
+
+int collect_next(Collect *c, Outcome *out, Error *error) {
+  Session *s = c->session;
+  release_outcome(c);
+  memset(out, 0, sizeof(*out));
+  for (;;) {
+    Wait *wait = c->done.first;
+    if (wait) {
+      Job *job = wait->job;
+      list_remove(&c->done, wait);
+      sqlite3_free(wait);
+      return job_outcome(c, job, out, error);
+    }
+    while (c->i_next < c->n_id && fetch_wanted(s) > 0) {
+      char *id = c->ids[c->i_next++];
+      int rc = look_at(c, id, out, error);
+      sqlite3_free(id);
+      if (rc != SQLITE_DONE)
+        return rc;
+    }
+    if (c->done.first)
+      continue;
+    if (c->waiting.first == NULL && c->i_next == c->n_id)
+      return SQLITE_DONE;
+    if (session_interrupted(s))
+      return error_set(error, SQLITE_INTERRUPT, "interrupted");
+    if (fetch_pump(s, WAIT_MS, error) != SQLITE_OK)
+      return error->rc;
+  }
+}

@@ -1,0 +1,46 @@
+/*
+** The column lists as data; see columns.h.
+*/
+#include "columns.h"
+
+#define SOURCE_task(name)      "t." #name
+#define SOURCE_cache(name)     "c." #name
+#define SOURCE_none(name)      NULL
+#define ITEM_ENTRY(name, type) {#name, COLUMN_##type, "i." #name, false},
+#define TASK_ENTRY(name, type, where)                                                  \
+  {#name, COLUMN_##type, SOURCE_##where(name), false},
+
+const Column serp_columns[SERP_NCOL] = {
+    ITEM_COLUMNS(ITEM_ENTRY) /* */
+    {"id", COLUMN_TEXT, "t.id", true},
+    {"mode", COLUMN_TEXT, NULL, true},
+    {"on_error", COLUMN_TEXT, NULL, true},
+    {"keyword", COLUMN_TEXT, "t.keyword", true},
+    {"device", COLUMN_TEXT, "t.device", true},
+    {"tag", COLUMN_TEXT, "t.tag", true},
+    {"datetime", COLUMN_TEXT, "t.datetime", true},
+    {"se_results_count", COLUMN_INTEGER, "t.se_results_count", true},
+};
+
+const Column tasks_columns[TASKS_NCOL] = {
+    TASK_COLUMNS(TASK_ENTRY) /* */
+    {"task_id", COLUMN_TEXT, "t.id", true},
+    {"mode", COLUMN_TEXT, NULL, true},
+};
+
+const ColumnList item_columns = {serp_columns, ITEM_NCOL, 'i'};
+const ColumnList task_columns = {tasks_columns, TASK_NCOL, 't'};
+
+const char *column_sql_type(const Column *column) {
+  switch (column->type) {
+  case COLUMN_TEXT:
+    return "TEXT";
+  case COLUMN_INTEGER:
+    return "INTEGER";
+  case COLUMN_NUMERIC:
+    return "NUMERIC";
+  case COLUMN_JSON:
+    break;
+  }
+  return "";
+}

@@ -1,0 +1,54 @@
+/*
+** naver_serp: query DataForSEO's Naver Organic SERP answers with SQL.
+**
+**   .load naver_serp
+**   SELECT rank_absolute, domain, title
+**     FROM naver_serp('03171324-1535-0066-0000-770617fdc9a8') WHERE type = 'organic';
+**
+** This is the entry point. Loading registers, with one connection, the table-valued
+** functions naver_serp and naver_serp_task (tables.c) and the scalar functions
+** naver_serp_import, naver_serp_config and naver_serp_version (functions.c). It opens
+*no
+** file, reaches no network and makes no table.
+**
+** The library stays loaded once it was (SQLITE_OK_LOAD_PERMANENTLY): libcurl may have a
+** thread of its own in a name look-up that outlives the connection.
+*/
+#include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT1
+#include "functions.h"
+#include "tables.h"
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
+                                  const sqlite3_api_routines *api) {
+  Error error = {SQLITE_OK, NULL};
+  Session *session;
+  SQLITE_EXTENSION_INIT2(api)
+  if (sqlite3_libversion_number() < SQLITE_FLOOR) {
+    *message = sqlite3_mprintf("naver_serp needs SQLite " SQLITE_FLOOR_TEXT
+                               " or newer; this is %s",
+                               sqlite3_libversion());
+    return SQLITE_ERROR;
+  }
+  session = session_new(db, &error);
+  if (session) {
+    if (tables_register(session, &error) == SQLITE_OK)
+      functions_register(session, &error);
+    session_unref(session);
+  }
+  if (error.rc == SQLITE_OK)
+    return SQLITE_OK_LOAD_PERMANENTLY;
+  if (error.text)
+    *message = sqlite3_mprintf("naver_serp: %s", error.text);
+  {
+    int rc = error.rc;
+    error_clear(&error);
+    return rc;
+  }
+}

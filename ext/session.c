@@ -1,0 +1,137 @@
+/*
+** The state of one connection: who uses it, and when its parts come and go.
+*/
+#include <string.h>
+#include "session.h"
+
+Session *session_new(sqlite3 *db, Error *error) {
+  Session *s = sqlite3_malloc64(sizeof(*s));
+  const char *wrong;
+  if (s == NULL) {
+    error_nomem(error);
+    return NULL;
+  }
+  memset(s, 0, sizeof(*s));
+  s->db = db;
+  s->n_ref = 1;
+  if (config_init(&s->config, error) == SQLITE_OK) {
+    wrong = http_check_base_url(s->config.base_url);
+    if (wrong)
+      error_set(error, SQLITE_ERROR,
+                "environment variable NAVER_SERP_BASE_URL: bad value '%s': %s",
+                s->config.base_url, wrong);
+  }
+  if (error->rc == SQLITE_OK)
+    s->store = store_new(db, error);
+  if (error->rc != SQLITE_OK) {
+    session_unref(s);
+    return NULL;
+  }
+  return s;
+}
+
+void session_ref(Session *s) {
+  s->n_ref++;
+}
+
+void session_unref(Session *s) {
+  if (--s->n_ref > 0)
+    return;
+  job_free_all(s);
+  http_free(s->http);
+  store_free(s->store);
+  sqlite3_finalize(s->interrupt);
+  config_free(&s->config);
+  sqlite3_free(s->sent);
+  sqlite3_free(s);
+}
+
+sqlite3 *session_db(Session *s) {
+  return s->db;
+}
+
+Config *session_config(Session *s) {
+  return &s->config;
+}
+
+Store *session_store(Session *s) {
+  return s->store;
+}
+
+int session_configure(Session *s, const char *key, sqlite3_value *value, Error *error) {
+  if (key && strcmp(key, "base_url") == 0 && sqlite3_value_type(value) != SQLITE_NULL) {
+    const char *url = (const char *)sqlite3_value_text(value);
+    const char *wrong = url ? http_check_base_url(url) : NULL;
+    if (wrong)
+      return error_set(error, SQLITE_ERROR, "bad value '%s' for base_url: %s", url,
+                       wrong);
+  }
+  return config_set(&s->config, key, value, error);
+}
+
+char *session_versions(void) {
+  return sqlite3_mprintf("naver_serp %s, SQLite %s, libcurl %s, cJSON %s",
+                         NAVER_SERP_VERSION, sqlite3_libversion(), http_version(),
+                         answer_json_version());
+}
+
+void session_connect(Session *s) {
+  session_ref(s);
+  s->n_connected++;
+}
+
+void session_disconnect(Session *s) {
+  if (--s->n_connected == 0)
+    session_forget_statements(s);
+  session_unref(s);
+}
+
+void session_forget_statements(Session *s) {
+  store_forget_statements(s->store);
+  sqlite3_finalize(s->interrupt);
+  s->interrupt = NULL;
+}
+
+bool session_is_connected(const Session *s) {
+  return s->n_connected > 0;
+}
+
+void session_enter(Session *s) {
+  s->n_cursor++;
+}
+
+void session_leave(Session *s) {
+  if (--s->n_cursor > 0)
+    return;
+  job_free_all(s);
+  s->prepared = false;
+  s->main_unwritable = false;
+}
+
+int session_prepare(Session *s, Error *error) {
+  if (s->prepared)
+    return SQLITE_OK;
+  if (store_open(s->store, s->config.schema, error) == SQLITE_OK) {
+    store_drop_stand_ins(s->store);
+    store_flush_temp(s->store);
+    s->prepared = s->n_cursor > 0;
+  }
+  return error->rc;
+}
+
+bool session_interrupted(Session *s) {
+  bool interrupted = false;
+#if SQLITE_VERSION_NUMBER >= 3041000
+  if (HAVE_IS_INTERRUPTED)
+    return sqlite3_is_interrupted(s->db) != 0;
+#endif
+  /* A statement that is stepped inside an interrupted one fails at once. */
+  if (s->interrupt == NULL)
+    sqlite3_prepare_v3(s->db, "SELECT 1", -1, SQLITE_PREPARE_PERSISTENT, &s->interrupt,
+                       NULL);
+  if (s->interrupt) {
+    interrupted = sqlite3_step(s->interrupt) == SQLITE_INTERRUPT;
+    sqlite3_reset(s->interrupt);
+  }
+  return interrupted;
+}

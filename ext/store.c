@@ -1,0 +1,785 @@
+/*
+** SQL over the store's tables; see store.h for the contract and sql/store.sql for the
+** tables.
+*/
+#include <string.h>
+#include "store.h"
+#include "store_sql.h" /* STORE_SQL, made from sql/store.sql by the build */
+
+typedef enum Statement {
+  ST_FIND,
+  ST_BODY,
+  ST_UNPARSED,
+  ST_UNUSABLE,
+  ST_PUT_BODY,
+  ST_DROP_TASKS,
+  ST_NEXT_TASK,
+  ST_DROP_ITEMS,
+  ST_PUT_ITEM,
+  ST_PUT_TASK,
+  ST_PUT_PARSED,
+  N_STATEMENT
+} Statement;
+
+/* %w is the schema's name. ST_PUT_ITEM and ST_PUT_TASK are built from column lists. */
+static const char *const aSql[N_STATEMENT] = {
+    "SELECT c.id, t.state, t.status_code, t.status_message, c.parsed"
+    " FROM \"%w\".naver_serp_cache c LEFT JOIN \"%w\".naver_serp_tasks t ON t.id = c.id"
+    " WHERE c.id = ?1",
+    "SELECT body FROM \"%w\".naver_serp_cache WHERE id = ?1",
+    "SELECT id FROM \"%w\".naver_serp_cache WHERE parsed <> 1 AND id > ?1"
+    " ORDER BY id LIMIT 1",
+    "SELECT id, state, status_code, status_message, 1 FROM \"%w\".naver_serp_tasks"
+    " WHERE state IN ('pending', 'refused', 'unreachable') AND id > ?1"
+    " ORDER BY id LIMIT 1",
+    "INSERT OR REPLACE INTO \"%w\".naver_serp_cache(id, body, origin)"
+    " VALUES(?1, ?2, ?3)",
+    "DELETE FROM \"%w\".naver_serp_tasks WHERE id = ?1",
+    "SELECT coalesce(max(task), 0) + 1 FROM \"%w\".naver_serp_tasks",
+    "DELETE FROM \"%w\".naver_serp_items WHERE item BETWEEN ?1 AND ?2",
+    NULL,
+    NULL,
+    "UPDATE \"%w\".naver_serp_cache SET parsed = 1 WHERE id = ?1",
+};
+
+typedef struct SideState {
+  char *schema;                    /* Name of the database, from sqlite3_malloc() */
+  bool exists;                     /* The store's tables are there and are ours */
+  bool checked;                    /* `exists` was found at schema version `version` */
+  int version;                     /* PRAGMA schema_version at the last look */
+  sqlite3_stmt *stmt_version;      /* Reads it */
+  sqlite3_stmt *stmt[N_STATEMENT]; /* Prepared when first used */
+} SideState;
+
+struct Store {
+  sqlite3 *db;
+  SideState side[N_SIDE];
+  bool in_savepoint;        /* store_begin() opened one */
+  bool lift_query_only;     /* store_begin() switched PRAGMA query_only off */
+  sqlite3_int64 last_rowid; /* sqlite3_last_insert_rowid() before store_begin() */
+  StoredTask found;         /* Owner of the texts last handed out */
+  sqlite3_int64 task;   /* Number of the task being written, 0 before its first row */
+  sqlite3_int64 n_item; /* Its items so far */
+};
+
+static const char *const aTable[] = {"naver_serp_cache", "naver_serp_tasks",
+                                     "naver_serp_items"};
+#define N_TABLE 3
+
+/* True for a column that is in its list's own table. */
+static bool is_derived(const ColumnList *list, int k) {
+  return list->a[k].source && list->a[k].source[0] == list->letter;
+}
+
+Store *store_new(sqlite3 *db, Error *error) {
+  Store *store = sqlite3_malloc64(sizeof(*store));
+  if (store == NULL) {
+    error_nomem(error);
+    return NULL;
+  }
+  memset(store, 0, sizeof(*store));
+  store->db = db;
+  return store;
+}
+
+static void forget_statements(SideState *side) {
+  int i;
+  for (i = 0; i < N_STATEMENT; i++) {
+    sqlite3_finalize(side->stmt[i]);
+    side->stmt[i] = NULL;
+  }
+  sqlite3_finalize(side->stmt_version);
+  side->stmt_version = NULL;
+}
+
+static void forget_side(SideState *side) {
+  forget_statements(side);
+  sqlite3_free(side->schema);
+  memset(side, 0, sizeof(*side));
+}
+
+void store_forget_statements(Store *store) {
+  int i;
+  for (i = 0; i < N_SIDE; i++)
+    forget_statements(&store->side[i]);
+}
+
+static void forget_found(Store *store) {
+  sqlite3_free(store->found.id);
+  sqlite3_free(store->found.state);
+  sqlite3_free(store->found.message);
+  memset(&store->found, 0, sizeof(store->found));
+}
+
+void store_free(Store *store) {
+  int i;
+  if (store == NULL)
+    return;
+  for (i = 0; i < N_SIDE; i++)
+    forget_side(&store->side[i]);
+  forget_found(store);
+  sqlite3_free(store);
+}
+
+/* Runs SQL whose %w and %s are filled in by the caller's text, without a result. */
+static int run(Store *store, Error *error, const char *format, ...) {
+  va_list ap;
+  char *sql;
+  int rc;
+  va_start(ap, format);
+  sql = sqlite3_vmprintf(format, ap);
+  va_end(ap);
+  if (sql == NULL)
+    return error_nomem(error);
+  rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? rc : error_from_db(error, store->db, "store");
+}
+
+/* ---- Statements --------------------------------------------------------------- */
+
+/* "INSERT INTO ...(a, b, ...) VALUES(?1, ?2, ...)" for a column list behind the
+** bookkeeping columns, which take the first places. */
+static char *insert_sql(const char *schema, bool items) {
+  const ColumnList *list = items ? &item_columns : &task_columns;
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  int n = items ? 3 : 4;
+  int k;
+  sqlite3_str_appendf(out, "INSERT INTO \"%w\".%s", schema,
+                      items ? "naver_serp_items(item, task, odd"
+                            : "naver_serp_tasks(task, first_item, last_item, odd");
+  for (k = 0; k < list->n; k++) {
+    if (is_derived(list, k)) {
+      sqlite3_str_appendf(out, ", %s", list->a[k].name);
+      n++;
+    }
+  }
+  sqlite3_str_appendall(out, ") VALUES(?1");
+  for (k = 2; k <= n; k++)
+    sqlite3_str_appendf(out, ", ?%d", k);
+  sqlite3_str_appendchar(out, 1, ')');
+  return sqlite3_str_finish(out);
+}
+
+/* The statement, prepared and ready to bind, or NULL with the error set. */
+static sqlite3_stmt *statement(Store *store, Side side, Statement which, Error *error) {
+  SideState *s = &store->side[side];
+  sqlite3_stmt **slot = &s->stmt[which];
+  char *sql;
+  int rc;
+  if (*slot)
+    return *slot;
+  if (which == ST_PUT_ITEM || which == ST_PUT_TASK)
+    sql = insert_sql(s->schema, which == ST_PUT_ITEM);
+  else
+    sql = sqlite3_mprintf(aSql[which], s->schema, s->schema);
+  if (sql == NULL) {
+    error_nomem(error);
+    return NULL;
+  }
+  rc = sqlite3_prepare_v3(store->db, sql, -1,
+                          SQLITE_PREPARE_PERSISTENT | SQLITE_PREPARE_NO_VTAB, slot,
+                          NULL);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  return *slot;
+}
+
+/* Makes a statement idle. Bindings are dropped, since they point to borrowed text. */
+static void idle(sqlite3_stmt *stmt) {
+  sqlite3_reset(stmt);
+  sqlite3_clear_bindings(stmt);
+}
+
+/* Steps a statement that gives no row, and makes it idle. */
+static int finish(Store *store, sqlite3_stmt *stmt, Error *error) {
+  int rc = sqlite3_step(stmt);
+  if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+    error_from_db(error, store->db, "store");
+  idle(stmt);
+  return error->rc;
+}
+
+static int run_with_id(Store *store, Side side, Statement which, const char *id,
+                       Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, which, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  return finish(store, stmt, error);
+}
+
+/* ---- What is there ------------------------------------------------------------ */
+
+/* True if a table of the store has the column, with its type, as a plain column. */
+static bool shape_has(sqlite3_stmt *stmt, const char *name, const char *type) {
+  bool found = false;
+  sqlite3_reset(stmt);
+  while (!found && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *z = (const char *)sqlite3_column_text(stmt, 0);
+    const char *t = (const char *)sqlite3_column_text(stmt, 1);
+    found = z && t && strcmp(z, name) == 0 && (type == NULL || strcmp(t, type) == 0) &&
+            sqlite3_column_int(stmt, 2) == 0;
+  }
+  return found;
+}
+
+/* The name of a column that one of the tables should have and has not, or NULL. */
+static const char *missing_column(int iTable, sqlite3_stmt *stmt) {
+  static const char *const aCache[] = {"id", "body", "origin", "fetched_at", "parsed"};
+  static const char *const aTaskKey[] = {"task", "first_item", "last_item", "odd"};
+  static const char *const aItemKey[] = {"item", "task", "odd"};
+  const char *const *key = iTable == 0 ? aCache : iTable == 1 ? aTaskKey : aItemKey;
+  int n_key = iTable == 0 ? 5 : iTable == 1 ? 4 : 3;
+  const ColumnList *list = iTable == 1 ? &task_columns : &item_columns;
+  int k;
+  for (k = 0; k < n_key; k++) {
+    if (!shape_has(stmt, key[k], NULL))
+      return key[k];
+  }
+  for (k = 0; iTable > 0 && k < list->n; k++) {
+    const Column *column = &list->a[k];
+    if (is_derived(list, k) && !shape_has(stmt, column->name, column_sql_type(column)))
+      return column->name;
+  }
+  return NULL;
+}
+
+/* Checks that an existing table is the store's. */
+static int check_table(Store *store, const SideState *side, int iTable, Error *error) {
+  const char *missing = NULL;
+  sqlite3_stmt *stmt = NULL;
+  int rc = sqlite3_prepare_v2(
+      store->db, "SELECT name, type, hidden FROM pragma_table_xinfo(?1, ?2)", -1, &stmt,
+      NULL);
+  if (rc == SQLITE_OK) {
+    sqlite3_bind_text(stmt, 1, aTable[iTable], -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, side->schema, -1, SQLITE_STATIC);
+    missing = missing_column(iTable, stmt);
+    rc = sqlite3_reset(stmt);
+  }
+  if (rc != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  else if (missing)
+    error_set(
+        error, SQLITE_ERROR,
+        "table %s.%s is not the one of this version: it has no plain column %s as "
+        "in sql/store.sql; rename or drop it (saved answers are in the body "
+        "column), or choose another database with naver_serp_config('schema', ...)",
+        side->schema, aTable[iTable], missing);
+  sqlite3_finalize(stmt);
+  return error->rc;
+}
+
+/* Finds out whether the side has the tables. All or none of them is fine; a name that
+** is taken by something else is an error. */
+static int look_at_tables(Store *store, SideState *side, Error *error) {
+  sqlite3_stmt *stmt = NULL;
+  int n_found = 0;
+  int i;
+  char *sql = sqlite3_mprintf(
+      "SELECT type = 'table' AND rootpage > 0 FROM"
+      " \"%w\".sqlite_%sschema WHERE name = ?1 COLLATE nocase",
+      side->schema, sqlite3_stricmp(side->schema, "temp") ? "" : "temp_");
+  if (sql == NULL)
+    return error_nomem(error);
+  if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  sqlite3_free(sql);
+  for (i = 0; i < N_TABLE && error->rc == SQLITE_OK; i++) {
+    sqlite3_bind_text(stmt, 1, aTable[i], -1, SQLITE_STATIC);
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+      n_found++;
+      if (sqlite3_column_int(stmt, 0) == 0)
+        error_set(
+            error, SQLITE_ERROR,
+            "%s.%s is not an ordinary table; the store needs that name: rename or "
+            "drop it, or choose another database with "
+            "naver_serp_config('schema', ...)",
+            side->schema, aTable[i]);
+      else
+        check_table(store, side, i, error);
+    }
+    if (sqlite3_reset(stmt) != SQLITE_OK)
+      error_from_db(error, store->db, "store");
+  }
+  sqlite3_finalize(stmt);
+  side->exists = n_found == N_TABLE;
+  side->checked = error->rc == SQLITE_OK;
+  return error->rc;
+}
+
+static int open_side(Store *store, SideState *side, const char *schema, Error *error) {
+  int version;
+  if (side->schema == NULL || strcmp(side->schema, schema)) {
+    forget_side(side);
+    side->schema = sqlite3_mprintf("%s", schema);
+    if (side->schema == NULL)
+      return error_nomem(error);
+  }
+  if (side->stmt_version == NULL) {
+    char *sql = sqlite3_mprintf("PRAGMA \"%w\".schema_version", schema);
+    int rc;
+    if (sql == NULL)
+      return error_nomem(error);
+    rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                            &side->stmt_version, NULL);
+    sqlite3_free(sql);
+    if (rc != SQLITE_OK)
+      return error_from_db(error, store->db, "store");
+  }
+  if (sqlite3_step(side->stmt_version) != SQLITE_ROW) {
+    error_from_db(error, store->db, "store");
+    sqlite3_reset(side->stmt_version);
+    return error->rc;
+  }
+  version = sqlite3_column_int(side->stmt_version, 0);
+  sqlite3_reset(side->stmt_version);
+  if (side->checked && side->version == version)
+    return SQLITE_OK;
+  side->version = version;
+  return look_at_tables(store, side, error);
+}
+
+int store_open(Store *store, const char *schema, Error *error) {
+  if (sqlite3_stricmp(schema, "temp") == 0)
+    return error_set(error, SQLITE_ERROR,
+                     "setting schema is 'temp', which holds only what the chosen "
+                     "database cannot take; choose main or an attached database");
+  if (open_side(store, &store->side[SIDE_TEMP], "temp", error) == SQLITE_OK)
+    open_side(store, &store->side[SIDE_MAIN], schema, error);
+  return error->rc;
+}
+
+bool store_has(const Store *store, Side side) {
+  return store->side[side].exists;
+}
+
+/* ---- Reading ------------------------------------------------------------------ */
+
+/* A column's text in memory of its own, "" for NULL; NULL if there is no memory. */
+static char *column_copy(sqlite3_stmt *stmt, int i) {
+  const char *z = (const char *)sqlite3_column_text(stmt, i);
+  return sqlite3_mprintf("%s", z ? z : "");
+}
+
+/* Steps a SELECT of id, state, status_code, status_message, parsed, and fills a
+** StoredTask from its row. */
+static int step_found(Store *store, Side side, sqlite3_stmt *stmt, StoredTask *found,
+                      Error *error) {
+  int rc = sqlite3_step(stmt);
+  forget_found(store);
+  if (rc == SQLITE_ROW) {
+    StoredTask *f = &store->found;
+    f->side = side;
+    f->parsed =
+        sqlite3_column_int(stmt, 4) == 1 && sqlite3_column_type(stmt, 1) != SQLITE_NULL;
+    f->code = sqlite3_column_int(stmt, 2);
+    f->id = column_copy(stmt, 0);
+    f->state = column_copy(stmt, 1);
+    f->message = column_copy(stmt, 3);
+    if (!f->id || !f->state || !f->message)
+      rc = error_nomem(error);
+    *found = *f;
+  } else if (rc != SQLITE_DONE) {
+    rc = error_from_db(error, store->db, "store");
+  }
+  idle(stmt);
+  return rc;
+}
+
+int store_find(Store *store, const char *id, StoredTask *found, Error *error) {
+  int side;
+  for (side = 0; side < N_SIDE; side++) {
+    sqlite3_stmt *stmt;
+    int rc;
+    if (!store->side[side].exists)
+      continue;
+    stmt = statement(store, (Side)side, ST_FIND, error);
+    if (stmt == NULL)
+      return error->rc;
+    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+    rc = step_found(store, (Side)side, stmt, found, error);
+    if (rc != SQLITE_DONE)
+      return rc;
+  }
+  return SQLITE_DONE;
+}
+
+int store_next_unusable(Store *store, Side side, const char *after, StoredTask *found,
+                        Error *error) {
+  sqlite3_stmt *stmt;
+  if (!store->side[side].exists)
+    return SQLITE_DONE;
+  stmt = statement(store, side, ST_UNUSABLE, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, after ? after : "", -1, SQLITE_TRANSIENT);
+  return step_found(store, side, stmt, found, error);
+}
+
+int store_body(Store *store, Side side, const char *id, const char **body, size_t *n,
+               Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, ST_BODY, error);
+  int rc;
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  rc = sqlite3_step(stmt);
+  if (rc != SQLITE_ROW) {
+    if (rc != SQLITE_DONE)
+      rc = error_from_db(error, store->db, "store");
+    idle(stmt);
+    return rc;
+  }
+  /* A BLOB as it is; TEXT in the encoding of the answers, whatever the database's. */
+  *body = sqlite3_column_type(stmt, 0) == SQLITE_BLOB
+              ? sqlite3_column_blob(stmt, 0)
+              : (const char *)sqlite3_column_text(stmt, 0);
+  *n = (size_t)sqlite3_column_bytes(stmt, 0);
+  if (*body == NULL && *n) {
+    idle(stmt);
+    return error_nomem(error);
+  }
+  if (*body == NULL)
+    *body = "";
+  return SQLITE_ROW;
+}
+
+void store_body_done(Store *store, Side side) {
+  idle(store->side[side].stmt[ST_BODY]);
+}
+
+char *store_next_unparsed(Store *store, Side side, const char *after, Error *error) {
+  sqlite3_stmt *stmt;
+  char *id = NULL;
+  int rc;
+  if (!store->side[side].exists ||
+      (stmt = statement(store, side, ST_UNPARSED, error)) == NULL)
+    return NULL;
+  sqlite3_bind_text(stmt, 1, after ? after : "", -1, SQLITE_STATIC);
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    id = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+    if (id == NULL)
+      error_nomem(error);
+  } else if (rc != SQLITE_DONE) {
+    error_from_db(error, store->db, "store");
+  }
+  idle(stmt);
+  return id;
+}
+
+/* ---- Writing ------------------------------------------------------------------ */
+
+/* Makes the tables: the statements of sql/store.sql with the schema's name put behind
+** each IF NOT EXISTS. */
+static int create_tables(Store *store, SideState *side, Error *error) {
+  static const char mark[] = "IF NOT EXISTS ";
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  const char *z = STORE_SQL;
+  const char *next;
+  char *sql;
+  while ((next = strstr(z, mark)) != NULL) {
+    next += sizeof(mark) - 1;
+    sqlite3_str_append(out, z, (int)(next - z));
+    sqlite3_str_appendf(out, "\"%w\".", side->schema);
+    z = next;
+  }
+  sqlite3_str_appendall(out, z);
+  sql = sqlite3_str_finish(out);
+  if (sql == NULL)
+    return error_nomem(error);
+  if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  sqlite3_free(sql);
+  if (error->rc == SQLITE_OK)
+    look_at_tables(store, side, error);
+  return error->rc;
+}
+
+/* PRAGMA query_only also stops writes to temp, which is private to the connection and
+** no file of the user's: it is lifted while temp is written. */
+static int lift_query_only(Store *store, Error *error) {
+  sqlite3_stmt *stmt = NULL;
+  bool on = false;
+  if (sqlite3_prepare_v2(store->db, "PRAGMA query_only", -1, &stmt, NULL) != SQLITE_OK)
+    return error_from_db(error, store->db, "store");
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    on = sqlite3_column_int(stmt, 0) != 0;
+  if (sqlite3_finalize(stmt) != SQLITE_OK)
+    return error_from_db(error, store->db, "store");
+  if (on && run(store, error, "PRAGMA query_only = 0") == SQLITE_OK)
+    store->lift_query_only = true;
+  return error->rc;
+}
+
+static void restore_query_only(Store *store) {
+  if (store->lift_query_only)
+    sqlite3_exec(store->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
+  store->lift_query_only = false;
+}
+
+int store_begin(Store *store, Side side, Error *error) {
+  store->last_rowid = sqlite3_last_insert_rowid(store->db);
+  if (side == SIDE_TEMP && lift_query_only(store, error) != SQLITE_OK)
+    return error->rc;
+  store->in_savepoint =
+      sqlite3_exec(store->db, "SAVEPOINT naver_serp", NULL, NULL, NULL) == SQLITE_OK;
+  if (!store->side[side].exists &&
+      create_tables(store, &store->side[side], error) != SQLITE_OK) {
+    Error ignored = {0, NULL};
+    store_end(store, side, false, &ignored);
+    error_clear(&ignored);
+  }
+  return error->rc;
+}
+
+int store_end(Store *store, Side side, bool keep, Error *error) {
+  bool undone = !keep;
+  if (keep && store->in_savepoint)
+    undone = run(store, error, "RELEASE naver_serp") != SQLITE_OK;
+  if (undone && store->in_savepoint)
+    sqlite3_exec(store->db, "ROLLBACK TO naver_serp; RELEASE naver_serp", NULL, NULL,
+                 NULL);
+  store->in_savepoint = false;
+  if (undone) { /* Tables made since begin may be gone again */
+    Error ignored = {0, NULL};
+    look_at_tables(store, &store->side[side], &ignored);
+    error_clear(&ignored);
+  }
+  restore_query_only(store);
+  sqlite3_set_last_insert_rowid(store->db, store->last_rowid);
+  return error->rc;
+}
+
+/* Before a task's first row: gives it its number, and clears that number's range of
+** items of anything a broken write may have left. */
+static int start_task(Store *store, Side side, Error *error) {
+  sqlite3_stmt *stmt;
+  if (store->task)
+    return SQLITE_OK;
+  stmt = statement(store, side, ST_NEXT_TASK, error);
+  if (stmt == NULL)
+    return error->rc;
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    store->task = sqlite3_column_int64(stmt, 0);
+  else
+    error_from_db(error, store->db, "store");
+  idle(stmt);
+  if (error->rc != SQLITE_OK ||
+      (stmt = statement(store, side, ST_DROP_ITEMS, error)) == NULL)
+    return error->rc;
+  store->n_item = 0;
+  sqlite3_bind_int64(stmt, 1, store->task * STORE_MAX_ITEMS);
+  sqlite3_bind_int64(stmt, 2, store->task * STORE_MAX_ITEMS + STORE_MAX_ITEMS - 1);
+  return finish(store, stmt, error);
+}
+
+int store_put_body(Store *store, Side side, const char *id, const char *body, size_t n,
+                   const char *origin, Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, ST_PUT_BODY, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob64(stmt, 2, n ? body : "", n, SQLITE_STATIC);
+  sqlite3_bind_text(stmt, 3, origin, -1, SQLITE_STATIC);
+  store->task = 0;
+  return finish(store, stmt, error);
+}
+
+int store_put_again(Store *store, Side side, const char *id, Error *error) {
+  store->task = 0;
+  return run_with_id(store, side, ST_DROP_TASKS, id, error);
+}
+
+/* Binds cells from parameter `place` on; returns the bits of the odd ones: text where
+** the column is a JSON one, JSON where it is not. */
+static sqlite3_int64 bind_cells(sqlite3_stmt *stmt, int place, const ColumnList *list,
+                                const Cell *cells) {
+  sqlite3_int64 odd = 0;
+  int k;
+  for (k = 0; k < list->n; k++) {
+    const Cell *cell = &cells[k];
+    if (!is_derived(list, k))
+      continue;
+    switch (cell->kind) {
+    case CELL_NULL:
+      break;
+    case CELL_INTEGER:
+      sqlite3_bind_int64(stmt, place, cell->i);
+      break;
+    case CELL_REAL:
+      sqlite3_bind_double(stmt, place, cell->r);
+      break;
+    case CELL_TEXT:
+    case CELL_JSON:
+      sqlite3_bind_text64(stmt, place, cell->z, cell->n, SQLITE_STATIC, SQLITE_UTF8);
+      if ((cell->kind == CELL_JSON) != (list->a[k].type == COLUMN_JSON))
+        odd |= (sqlite3_int64)1 << k;
+      break;
+    }
+    place++;
+  }
+  return odd;
+}
+
+static void bind_odd(sqlite3_stmt *stmt, int place, sqlite3_int64 odd) {
+  if (odd)
+    sqlite3_bind_int64(stmt, place, odd);
+}
+
+int store_put_item(Store *store, Side side, const Cell *cells, Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, ST_PUT_ITEM, error);
+  if (stmt == NULL || start_task(store, side, error) != SQLITE_OK)
+    return error->rc;
+  if (store->n_item >= STORE_MAX_ITEMS)
+    return error_set(error, SQLITE_TOOBIG, "more than %d items in one answer",
+                     STORE_MAX_ITEMS);
+  sqlite3_bind_int64(stmt, 1, store->task * STORE_MAX_ITEMS + store->n_item++);
+  sqlite3_bind_int64(stmt, 2, store->task);
+  bind_odd(stmt, 3, bind_cells(stmt, 4, &item_columns, cells));
+  return finish(store, stmt, error);
+}
+
+int store_put_task(Store *store, Side side, const char *id, const Cell *cells,
+                   Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, ST_PUT_TASK, error);
+  Cell copy[TASK_NCOL];
+  if (stmt == NULL || start_task(store, side, error) != SQLITE_OK)
+    return error->rc;
+  memcpy(copy, cells, sizeof(copy));
+  copy[TASK_id].kind = CELL_TEXT;
+  copy[TASK_id].z = id;
+  copy[TASK_id].n = strlen(id);
+  sqlite3_bind_int64(stmt, 1, store->task);
+  sqlite3_bind_int64(stmt, 2, store->task * STORE_MAX_ITEMS);
+  sqlite3_bind_int64(stmt, 3, store->task * STORE_MAX_ITEMS + store->n_item - 1);
+  bind_odd(stmt, 4, bind_cells(stmt, 5, &task_columns, copy));
+  store->task = 0; /* An answer's next result, if there is one, is a task of its own */
+  return finish(store, stmt, error);
+}
+
+int store_put_parsed(Store *store, Side side, const char *id, Error *error) {
+  return run_with_id(store, side, ST_PUT_PARSED, id, error);
+}
+
+/* ---- Temp --------------------------------------------------------------------- */
+
+static bool temp_has_rows(Store *store, const char *where) {
+  sqlite3_stmt *stmt = NULL;
+  bool found = false;
+  char *sql;
+  if (!store->side[SIDE_TEMP].exists)
+    return false;
+  sql = sqlite3_mprintf("SELECT 1 FROM temp.naver_serp_cache WHERE %s LIMIT 1", where);
+  if (sql && sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) == SQLITE_OK)
+    found = sqlite3_step(stmt) == SQLITE_ROW;
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return found;
+}
+
+void store_flush_temp(Store *store) {
+  Error ignored = {0, NULL};
+  if (temp_has_rows(store, "length(body) > 0") &&
+      store_begin(store, SIDE_MAIN, &ignored) == SQLITE_OK) {
+    run(store, &ignored,
+        "INSERT OR REPLACE INTO \"%w\".naver_serp_cache(id, origin, fetched_at, body)"
+        " SELECT id, origin, fetched_at, body FROM temp.naver_serp_cache"
+        " WHERE length(body) > 0",
+        store->side[SIDE_MAIN].schema);
+    if (ignored.rc == SQLITE_OK)
+      run(store, &ignored, "DELETE FROM temp.naver_serp_cache");
+    store_end(store, SIDE_MAIN, ignored.rc == SQLITE_OK, &ignored);
+  }
+  error_clear(&ignored);
+}
+
+void store_drop_stand_ins(Store *store) {
+  Error ignored = {0, NULL};
+  if (temp_has_rows(store, "length(body) = 0") &&
+      store_begin(store, SIDE_TEMP, &ignored) == SQLITE_OK) {
+    run(store, &ignored, "DELETE FROM temp.naver_serp_cache WHERE length(body) = 0");
+    store_end(store, SIDE_TEMP, ignored.rc == SQLITE_OK, &ignored);
+  }
+  error_clear(&ignored);
+}
+
+/* ---- Rows for cursors --------------------------------------------------------- */
+
+/* Which tables a query's wanted columns are in: their letters, in a small set. */
+static bool uses_table(const RowQuery *query, char from) {
+  int k;
+  for (k = 0; k < query->n_column; k++) {
+    const char *source = query->columns[k].source;
+    if (source && source[0] == from && (query->used >> (k < 63 ? k : 63) & 1))
+      return true;
+  }
+  return false;
+}
+
+static void append_from(sqlite3_str *out, const char *schema, const RowQuery *query) {
+  if (!query->items) {
+    sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_tasks t", schema);
+    if (uses_table(query, 'c'))
+      sqlite3_str_appendf(out, " LEFT JOIN \"%w\".naver_serp_cache c ON c.id = t.id",
+                          schema);
+  } else if (query->by_id) {
+    sqlite3_str_appendf(out,
+                        " FROM \"%w\".naver_serp_tasks t"
+                        " CROSS JOIN \"%w\".naver_serp_items i"
+                        " ON i.item BETWEEN t.first_item AND t.last_item",
+                        schema, schema);
+  } else {
+    sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_items i", schema);
+    if (uses_table(query, 't'))
+      sqlite3_str_appendf(
+          out, " CROSS JOIN \"%w\".naver_serp_tasks t ON t.task = i.task", schema);
+  }
+}
+
+/* Without an id, leaves out of SIDE_MAIN what temp hides. */
+static void append_where(sqlite3_str *out, Store *store, Side side,
+                         const RowQuery *query) {
+  const char *alias = query->items ? "i" : "t";
+  if (query->by_id)
+    sqlite3_str_appendall(out, " WHERE t.id = ?1");
+  else if (side == SIDE_MAIN && store->side[SIDE_TEMP].exists)
+    sqlite3_str_appendf(out,
+                        " WHERE %s.task NOT IN (SELECT m.task"
+                        " FROM temp.naver_serp_tasks x"
+                        " JOIN \"%w\".naver_serp_tasks m ON m.id = x.id)",
+                        alias, store->side[side].schema);
+}
+
+int store_rows(Store *store, Side side, const RowQuery *query, int *map,
+               sqlite3_stmt **stmt, Error *error) {
+  const char *schema = store->side[side].schema;
+  sqlite3_str *out = sqlite3_str_new(store->db);
+  int n = 2;
+  char *sql;
+  int rc, k;
+  *stmt = NULL;
+  sqlite3_str_appendall(out,
+                        query->items ? "SELECT i.item, i.odd" : "SELECT t.task, t.odd");
+  for (k = 0; k < query->n_column; k++) {
+    const Column *column = &query->columns[k];
+    map[k] = -1;
+    if (column->source && (query->used >> (k < 63 ? k : 63) & 1)) {
+      sqlite3_str_appendf(out, ", %s", column->source);
+      map[k] = n++;
+    }
+  }
+  append_from(out, schema, query);
+  append_where(out, store, side, query);
+  if (!query->by_id)
+    sqlite3_str_appendall(out, query->items ? " ORDER BY i.item" : " ORDER BY t.task");
+  sql = sqlite3_str_finish(out);
+  if (sql == NULL)
+    return error_nomem(error);
+  rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_NO_VTAB, stmt, NULL);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? rc : error_from_db(error, store->db, "store");
+}

@@ -1,0 +1,113 @@
+/*
+** The store: answers and what is derived from them, in three ordinary tables. This is
+** the only room with SQL text of those tables (their DDL is sql/store.sql).
+**
+** There are two sides with the same tables: the schema the connection has chosen
+** (SIDE_MAIN, whatever its name) and `temp` (SIDE_TEMP), which takes answers that
+** SIDE_MAIN could not take and hides what SIDE_MAIN holds under the same id.
+**
+** An answer is written in an order that makes half of it harmless: body with
+** parsed = 0, items, task row, parsed = 1. Whoever finds parsed = 0 derives again.
+**
+** Every call that can fail returns an SQLite code and sets the Error. Nested statements
+** leave sqlite3_last_insert_rowid() as it was.
+*/
+#ifndef NAVER_SERP_STORE_H
+#define NAVER_SERP_STORE_H
+
+#include <stdbool.h>
+#include "columns.h"
+#include "error.h"
+
+/* Rows of one answer at most: a row's number is task * 2^24 + place. */
+#define STORE_MAX_ITEMS (1 << 24)
+
+typedef enum Side { SIDE_TEMP, SIDE_MAIN } Side;
+#define N_SIDE 2
+
+typedef struct Store Store;
+
+Store *store_new(sqlite3 *db, Error *);
+void store_free(Store *);
+
+/* Finalizes every prepared statement; they are prepared again when needed. */
+void store_forget_statements(Store *);
+
+/* Looks at the store as it is now: to be called before anything else in a statement of
+** the user's. Tables that exist but are not the store's are an error. */
+int store_open(Store *, const char *schema, Error *);
+
+/* True if the side has the store's tables. */
+bool store_has(const Store *, Side);
+
+typedef struct StoredTask {
+  Side side;     /* Where it is */
+  bool parsed;   /* False: the body has to be derived first; nothing else is set */
+  int code;      /* status_code, 0 if there is none */
+  char *id;      /* The texts are valid until the next call that fills one; */
+  char *state;   /* ... never NULL. naver_serp_tasks.state */
+  char *message; /* ... status_message */
+} StoredTask;
+
+/* Looks an id up, in temp first. SQLITE_ROW: found, SQLITE_DONE: not stored. */
+int store_find(Store *, const char *id, StoredTask *found /* OUT */, Error *);
+
+/* Hands over the body of an id (SQLITE_ROW), or SQLITE_DONE. Valid until
+** store_body_done(), which has to be called after SQLITE_ROW. */
+int store_body(Store *, Side, const char *id, const char **body, size_t *n, Error *);
+void store_body_done(Store *, Side);
+
+/* The first id behind `after` (NULL: of all) whose body has to be derived, from
+** sqlite3_malloc(); NULL at the end or on an error. */
+char *store_next_unparsed(Store *, Side, const char *after, Error *);
+
+/* Brackets writes to one side: makes the tables where missing and opens a savepoint,
+** which makes one commit of many answers. Where SQLite allows no savepoint (under an
+** outer INSERT ... SELECT) the order of writes has to do. Each begin that returned
+** SQLITE_OK is followed by one store_end(); with keep = false, or where it fails,
+** everything since begin is undone as far as SQLite can. */
+int store_begin(Store *, Side, Error *);
+int store_end(Store *, Side, bool keep, Error *);
+
+/* Writes one answer, between begin and end:
+**   store_put_body        the body, or
+**   store_put_again       to derive a body anew that this side has
+**   per result: store_put_item for each item, then store_put_task
+**   store_put_parsed      makes it count
+*/
+int store_put_body(Store *, Side, const char *id, const char *body, size_t n,
+                   const char *origin, Error *);
+int store_put_again(Store *, Side, const char *id, Error *);
+int store_put_item(Store *, Side, const Cell *cells, Error *);
+int store_put_task(Store *, Side, const char *id, const Cell *cells, Error *);
+int store_put_parsed(Store *, Side, const char *id, Error *);
+
+/* Moves what temp holds to SIDE_MAIN, if that can be written now; it is derived there
+** again when asked for. Failing changes nothing and is no error. */
+void store_flush_temp(Store *);
+
+/* Where SIDE_MAIN cannot be written, its unparsed bodies are derived into temp under a
+** body of no bytes (store_put_body() with n = 0). They hold for one statement of the
+** user's, since nothing tells when the real body changes: this drops them. */
+void store_drop_stand_ins(Store *);
+
+typedef struct RowQuery {
+  const Column *columns; /* Of the virtual table */
+  int n_column;
+  sqlite3_uint64 used; /* Bit k: column k is wanted; bit 63: and all from there on */
+  bool items;          /* Rows are items; else rows are tasks */
+  bool by_id;          /* One task, its id bound to ?1; else all of the side */
+} RowQuery;
+
+/* Prepares the SELECT behind a cursor. Its column 0 is the row's number, column 1 its
+** `odd` bits; map[k] is set to the place of the wanted column k, or -1. Rows come in
+** the order of the answers. The caller finalizes it. */
+int store_rows(Store *, Side, const RowQuery *, int *map, sqlite3_stmt **, Error *);
+
+/* The first stored answer behind id `after` (NULL: of all) that is no final answer: put
+*in
+** by hand although pending, refused or unreadable. SQLITE_ROW (found->id is set too),
+** SQLITE_DONE, or an error. */
+int store_next_unusable(Store *, Side, const char *after, StoredTask *, Error *);
+
+#endif

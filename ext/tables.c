@@ -1,0 +1,598 @@
+/*
+** naver_serp(id [, mode [, on_error]]): one row per SERP item.
+** naver_serp_task(id [, mode]): one row per task, whatever became of it.
+**
+**   SELECT type, rank_absolute, title FROM naver_serp('03171324-...') WHERE type =
+*'paid';
+**   SELECT id, state, status_message FROM naver_serp_task WHERE id IN (SELECT id FROM
+*t);
+**
+** Both are eponymous: no CREATE VIRTUAL TABLE, no xCreate. Rows come from a prepared
+** SELECT over the stored tables that the cursor steps; nothing here parses JSON or
+*talks
+** to the network. A task that is not stored is a row of naver_serp_task made of what
+** collect.h says of it.
+**
+** Neither table can be written, and neither works from the views and triggers of a file
+** (SQLITE_VTAB_DIRECTONLY): a query can fetch.
+*/
+#include <stdlib.h>
+#include <string.h>
+#include "tables.h"
+#include "tally.h"
+
+#define JSON_SUBTYPE         74 /* 'J': what SQLite's JSON functions look for */
+#define FIRST_UNSTORED_ROWID ((sqlite3_int64)1 << 62)
+
+/* ---- The two tables ------------------------------------------------------------- */
+
+#define MAX_COLUMN 64 /* Both tables have fewer */
+#define COUNT(a)   ((int)(sizeof(a) / sizeof((a)[0])))
+
+typedef struct TableKind {
+  const char *name;
+  const Column *columns;
+  int n_column;
+  bool items;      /* Rows are items, not tasks */
+  int i_parameter; /* The id as a parameter: the first hidden column */
+  int i_id;        /* The id as a column; may be the same */
+  int i_mode;      /* Hidden column of the parameter */
+  int i_on_error;  /* Likewise, or -1 */
+} TableKind;
+
+static const TableKind aKind[] = {
+    {"naver_serp", serp_columns, SERP_NCOL, true, SERP_id, SERP_id, SERP_mode,
+     SERP_on_error},
+    {"naver_serp_task", tasks_columns, TASKS_NCOL, false, TASKS_task_id, TASK_id,
+     TASKS_mode, -1},
+};
+
+typedef struct Table {
+  sqlite3_vtab base;
+  const TableKind *kind;
+  Session *session;
+} Table;
+
+typedef struct Cursor {
+  sqlite3_vtab_cursor base;
+  char *plan;                  /* idxStr the statements below were made for */
+  RowQuery query;              /* ... and what it means */
+  sqlite3_stmt *stmt[N_SIDE];  /* SELECTs over the store, prepared when needed */
+  int map[N_SIDE][MAX_COLUMN]; /* Place of each column in them, or -1 */
+  Collect *collect;            /* The ids asked for; NULL: everything stored */
+  Mode mode;
+  OnError on_error;
+  Tally tally;   /* Tasks that gave no rows */
+  Side side;     /* Where the current row is */
+  bool stepping; /* stmt[side] is in the middle of its rows */
+  bool eof;
+  Outcome outcome; /* Of the current task, where ids were given */
+  char *id;        /* Its id */
+} Cursor;
+
+static Table *table_of(Cursor *cur) {
+  return (Table *)cur->base.pVtab;
+}
+
+/* Hands an error to SQLite, under the table's name. */
+static int fail(Table *table, Error *error) {
+  int rc = error->rc;
+  sqlite3_free(table->base.zErrMsg);
+  table->base.zErrMsg =
+      error->text ? sqlite3_mprintf("%s: %s", table->kind->name, error->text) : NULL;
+  error_clear(error);
+  return rc;
+}
+
+/* ---- Connecting ------------------------------------------------------------------ */
+
+static char *declaration(const TableKind *kind) {
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  int k;
+  sqlite3_str_appendall(out, "CREATE TABLE x(");
+  for (k = 0; k < kind->n_column; k++) {
+    const Column *column = &kind->columns[k];
+    sqlite3_str_appendf(out, "%s%s %s%s", k ? ", " : "", column->name,
+                        column_sql_type(column), column->hidden ? " HIDDEN" : "");
+  }
+  sqlite3_str_appendchar(out, 1, ')');
+  return sqlite3_str_finish(out);
+}
+
+/* What a module is registered with. */
+typedef struct Registration {
+  Session *session;
+  const TableKind *kind;
+} Registration;
+
+static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                    sqlite3_vtab **vtab, char **message) {
+  Registration *registration = aux;
+  Table *table = sqlite3_malloc64(sizeof(*table));
+  char *sql = declaration(registration->kind);
+  int rc = table && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
+  (void)argc, (void)argv, (void)message;
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(table);
+    return rc;
+  }
+  memset(table, 0, sizeof(*table));
+  table->kind = registration->kind;
+  table->session = registration->session;
+  session_connect(table->session);
+  *vtab = &table->base;
+  return SQLITE_OK;
+}
+
+static int xDisconnect(sqlite3_vtab *vtab) {
+  Table *table = (Table *)vtab;
+  session_disconnect(table->session);
+  sqlite3_free(table);
+  return SQLITE_OK;
+}
+
+/* ---- Plan ------------------------------------------------------------------------ */
+
+/* The plan contract. idxNum is a set of these, and xFilter's argv has, in this order
+*and
+** only where the bit is set: the id (or the list of ids), mode, on_error. idxStr says
+*the
+** same for people, as EXPLAIN QUERY PLAN shows it, and ends in "columns <hex>", the
+** columns that are used (sqlite3_index_info.colUsed). */
+#define PLAN_ID       1 /* id = argv: one task */
+#define PLAN_IDS      2 /* id IN argv: a list, through sqlite3_vtab_in() */
+#define PLAN_MODE     4 /* argv: mode */
+#define PLAN_ON_ERROR 8 /* argv: on_error */
+
+/* Estimates: a task has about 25 rows; asking for one may cost a request, which is
+*worth
+** many rows read; a list is asked for at once. */
+#define COST_TASK 1000.0
+#define COST_LIST 20000.0
+#define COST_ALL  1000000.0
+#define ROWS_TASK 25
+#define ROWS_LIST 2500
+#define ROWS_ALL  1000000
+
+typedef struct Plan {
+  int i_id;   /* Constraint that gives the id, or -1 */
+  bool list;  /* ... all of an IN at once */
+  int i_mode; /* Constraint, or -1 */
+  int i_on_error;
+  bool late_id; /* An id depends on a table that comes later in this plan, */
+  bool late;    /* ... or mode or on_error does */
+} Plan;
+
+static bool is_equality(int op) {
+  return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS;
+}
+
+/* Looks at one constraint. A list beats a single id (one batch instead of one request a
+** row), the parameter beats the column of the same meaning. */
+static void consider(const TableKind *kind, sqlite3_index_info *info, int i,
+                     Plan *plan) {
+  const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+  bool id = c->iColumn == kind->i_parameter || c->iColumn == kind->i_id;
+  if (!is_equality(c->op) ||
+      (!id && c->iColumn != kind->i_mode && c->iColumn != kind->i_on_error))
+    return;
+  if (id && sqlite3_stricmp(sqlite3_vtab_collation(info, i), "BINARY"))
+    return;
+  if (!c->usable && id) {
+    plan->late_id = true;
+  } else if (!c->usable) {
+    plan->late = true;
+  } else if (id) {
+    bool list = sqlite3_vtab_in(info, i, -1) != 0;
+    if (plan->i_id < 0 || (list && !plan->list)) {
+      plan->i_id = i;
+      plan->list = list;
+    }
+  } else if (c->iColumn == kind->i_mode) {
+    plan->i_mode = i;
+  } else {
+    plan->i_on_error = i;
+  }
+}
+
+/* Claims a constraint as the next of xFilter's arguments. */
+static void claim(sqlite3_index_info *info, int i, int *n_arg) {
+  info->aConstraintUsage[i].argvIndex = ++*n_arg;
+  info->aConstraintUsage[i].omit = 1;
+}
+
+static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+  const TableKind *kind = ((Table *)vtab)->kind;
+  Plan plan = {-1, false, -1, -1, false, false};
+  const char *id = "everything stored";
+  int n_arg = 0;
+  int i;
+  for (i = 0; i < info->nConstraint; i++)
+    consider(kind, info, i, &plan);
+  /* Never a scan that looks as if an id had no rows, never another mode than given. */
+  if (plan.late || (plan.late_id && plan.i_id < 0))
+    return SQLITE_CONSTRAINT;
+  info->estimatedCost = COST_ALL;
+  info->estimatedRows = ROWS_ALL;
+  if (plan.i_id >= 0) {
+    claim(info, plan.i_id, &n_arg);
+    info->idxNum |= plan.list ? PLAN_IDS : PLAN_ID;
+    id = plan.list ? "id IN list" : "id=?";
+    if (plan.list)
+      sqlite3_vtab_in(info, plan.i_id, 1);
+    info->estimatedCost = plan.list ? COST_LIST : COST_TASK;
+    info->estimatedRows = plan.list ? ROWS_LIST : ROWS_TASK;
+  }
+  if (plan.i_mode >= 0) {
+    claim(info, plan.i_mode, &n_arg);
+    info->idxNum |= PLAN_MODE;
+  }
+  if (plan.i_on_error >= 0) {
+    claim(info, plan.i_on_error, &n_arg);
+    info->idxNum |= PLAN_ON_ERROR;
+  }
+  info->idxStr = sqlite3_mprintf(
+      "%s%s%s columns %llx", id, plan.i_mode >= 0 ? " mode=?" : "",
+      plan.i_on_error >= 0 ? " on_error=?" : "", (sqlite3_uint64)info->colUsed);
+  info->needToFreeIdxStr = 1;
+  return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* ---- Cursor ---------------------------------------------------------------------- */
+
+static int xOpen(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
+  Cursor *cur = sqlite3_malloc64(sizeof(*cur));
+  if (cur == NULL)
+    return SQLITE_NOMEM;
+  memset(cur, 0, sizeof(*cur));
+  cur->eof = true;
+  session_enter(((Table *)vtab)->session);
+  *out = &cur->base;
+  return SQLITE_OK;
+}
+
+/* Makes the cursor ready for another xFilter; statements are kept for the same plan. */
+static void rewind_cursor(Cursor *cur) {
+  int i;
+  for (i = 0; i < N_SIDE; i++)
+    sqlite3_reset(cur->stmt[i]);
+  collect_free(cur->collect);
+  tally_clear(&cur->tally);
+  sqlite3_free(cur->id);
+  cur->collect = NULL;
+  cur->id = NULL;
+  cur->stepping = false;
+  cur->eof = true;
+}
+
+static void forget_plan(Cursor *cur) {
+  int i;
+  for (i = 0; i < N_SIDE; i++) {
+    sqlite3_finalize(cur->stmt[i]);
+    cur->stmt[i] = NULL;
+  }
+  sqlite3_free(cur->plan);
+  cur->plan = NULL;
+}
+
+static int xClose(sqlite3_vtab_cursor *base) {
+  Cursor *cur = (Cursor *)base;
+  Session *session = table_of(cur)->session;
+  rewind_cursor(cur);
+  forget_plan(cur);
+  sqlite3_free(cur);
+  session_leave(session);
+  return SQLITE_OK;
+}
+
+/* Starts the rows of one side: of the current task, or of all. */
+static int start_rows(Cursor *cur, Side side, Error *error) {
+  Store *store = session_store(table_of(cur)->session);
+  if (cur->stmt[side] == NULL && store_rows(store, side, &cur->query, cur->map[side],
+                                            &cur->stmt[side], error) != SQLITE_OK)
+    return error->rc;
+  sqlite3_reset(cur->stmt[side]);
+  if (cur->query.by_id)
+    sqlite3_bind_text(cur->stmt[side], 1, cur->id, -1, SQLITE_STATIC);
+  cur->side = side;
+  cur->stepping = true;
+  return SQLITE_OK;
+}
+
+/* The next row of the rows that were started: SQLITE_ROW or SQLITE_DONE. */
+static int step_rows(Cursor *cur, Error *error) {
+  sqlite3_stmt *stmt = cur->stmt[cur->side];
+  int rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW)
+    return rc;
+  cur->stepping = false;
+  if (rc != SQLITE_DONE)
+    return error_from_db(error, session_db(table_of(cur)->session), "store");
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+/* The next task of the list. SQLITE_ROW: it is a row itself; SQLITE_OK: go on. */
+static int next_task(Cursor *cur, Error *error) {
+  bool items = table_of(cur)->kind->items;
+  Outcome *out = &cur->outcome;
+  int rc = collect_next(cur->collect, out, error);
+  if (rc == SQLITE_DONE) {
+    cur->eof = true;
+    return cur->on_error == ON_ERROR_FAIL ? tally_error(&cur->tally, error) : SQLITE_OK;
+  }
+  if (rc != SQLITE_ROW)
+    return rc;
+  cur->tally.n_asked++;
+  sqlite3_free(cur->id);
+  cur->id = sqlite3_mprintf("%s", out->id);
+  if (cur->id == NULL)
+    return error_nomem(error);
+  if (items && out->state != STATE_READY && out->state != STATE_EMPTY)
+    return tally_add(&cur->tally, out->id, out->state, out->code, out->message, error);
+  if (out->stored)
+    return start_rows(cur, out->side, error);
+  return items ? SQLITE_OK : SQLITE_ROW;
+}
+
+/* After everything stored was read: answers put in by hand that are none. */
+static int finish_scan(Cursor *cur, Error *error) {
+  Session *session = table_of(cur)->session;
+  Store *store = session_store(session);
+  int side;
+  cur->eof = true;
+  if (!cur->query.items || cur->on_error == ON_ERROR_SKIP)
+    return SQLITE_OK;
+  for (side = 0; side < N_SIDE; side++) {
+    StoredTask found;
+    const char *after = NULL;
+    while (store_next_unusable(store, (Side)side, after, &found, error) == SQLITE_ROW) {
+      if (tally_add(&cur->tally, found.id, collect_state(found.state), found.code,
+                    found.message, error) != SQLITE_OK)
+        return error->rc;
+      after = found.id;
+    }
+  }
+  return error->rc == SQLITE_OK ? tally_error(&cur->tally, error) : error->rc;
+}
+
+/* Reading everything: the next side that has tables, or the end. */
+static int next_side(Cursor *cur, Error *error) {
+  Store *store = session_store(table_of(cur)->session);
+  int side;
+  for (side = cur->side + 1; side < N_SIDE; side++) {
+    if (store_has(store, (Side)side))
+      return start_rows(cur, (Side)side, error);
+  }
+  return finish_scan(cur, error);
+}
+
+/* Moves to the next row, from whichever task. */
+static int advance(Cursor *cur, Error *error) {
+  int rc = SQLITE_OK;
+  while (error->rc == SQLITE_OK && !cur->eof) {
+    if (cur->stepping)
+      rc = step_rows(cur, error);
+    else if (cur->collect)
+      rc = next_task(cur, error);
+    else
+      rc = next_side(cur, error);
+    if (rc == SQLITE_ROW)
+      return SQLITE_OK;
+  }
+  return error->rc;
+}
+
+static int xNext(sqlite3_vtab_cursor *base) {
+  Cursor *cur = (Cursor *)base;
+  Error error = {SQLITE_OK, NULL};
+  if (cur->collect)
+    collect_tick(cur->collect, &error);
+  if (error.rc == SQLITE_OK)
+    advance(cur, &error);
+  return error.rc == SQLITE_OK ? SQLITE_OK : fail(table_of(cur), &error);
+}
+
+static int xEof(sqlite3_vtab_cursor *base) {
+  return ((Cursor *)base)->eof;
+}
+
+/* Adds one id to the list; NULL and bytes name no task. */
+static int add_id(Cursor *cur, sqlite3_value *value, Error *error) {
+  const char *id;
+  int type = sqlite3_value_type(value);
+  if (type == SQLITE_NULL || type == SQLITE_BLOB)
+    return SQLITE_OK;
+  id = (const char *)sqlite3_value_text(value);
+  return id ? collect_add(cur->collect, id, error) : error_nomem(error);
+}
+
+static int add_ids(Cursor *cur, int plan, sqlite3_value *value, Error *error) {
+  sqlite3_value *element;
+  int rc;
+  if (plan & PLAN_ID)
+    return add_id(cur, value, error);
+  for (rc = sqlite3_vtab_in_first(value, &element); rc == SQLITE_OK && element;
+       rc = sqlite3_vtab_in_next(value, &element)) {
+    if (add_id(cur, element, error) != SQLITE_OK)
+      return error->rc;
+  }
+  if (rc != SQLITE_OK && rc != SQLITE_DONE)
+    error_set(error, rc, "cannot read the list of ids");
+  return error->rc;
+}
+
+/* Adopts a plan: what the statements of this cursor are made for. */
+static int adopt_plan(Cursor *cur, int plan, const char *text, Error *error) {
+  const TableKind *kind = table_of(cur)->kind;
+  if (cur->plan && strcmp(cur->plan, text) == 0)
+    return SQLITE_OK;
+  forget_plan(cur);
+  cur->plan = sqlite3_mprintf("%s", text);
+  if (cur->plan == NULL)
+    return error_nomem(error);
+  cur->query.columns = kind->columns;
+  cur->query.n_column = kind->n_column;
+  cur->query.items = kind->items;
+  cur->query.by_id = (plan & (PLAN_ID | PLAN_IDS)) != 0;
+  cur->query.used = strtoull(strrchr(text, ' '), NULL, 16);
+  return SQLITE_OK;
+}
+
+static int filter(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
+                  Error *error) {
+  Session *session = table_of(cur)->session;
+  const Config *config = session_config(session);
+  int i = (plan & (PLAN_ID | PLAN_IDS)) ? 1 : 0;
+  int mode, on_error;
+  rewind_cursor(cur);
+  if (adopt_plan(cur, plan, text, error) != SQLITE_OK ||
+      config_choice(config, "mode", plan & PLAN_MODE ? argv[i++] : NULL, &mode,
+                    error) != SQLITE_OK ||
+      config_choice(config, "on_error", plan & PLAN_ON_ERROR ? argv[i] : NULL,
+                    &on_error, error) != SQLITE_OK ||
+      session_prepare(session, error) != SQLITE_OK)
+    return error->rc;
+  cur->mode = (Mode)mode;
+  cur->on_error = (OnError)on_error;
+  cur->eof = false;
+  if (cur->query.by_id) {
+    cur->collect = collect_new(session, cur->mode, error);
+    if (cur->collect == NULL || add_ids(cur, plan, argv[0], error) != SQLITE_OK)
+      return error->rc;
+  } else {
+    cur->side = (Side)-1;
+    if (collect_derive_all(session, error) != SQLITE_OK)
+      return error->rc;
+  }
+  return advance(cur, error);
+}
+
+static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
+                   sqlite3_value **argv) {
+  Cursor *cur = (Cursor *)base;
+  Error error = {SQLITE_OK, NULL};
+  (void)argc;
+  if (filter(cur, plan, text, argv, &error) == SQLITE_OK)
+    return SQLITE_OK;
+  cur->eof = true;
+  return fail(table_of(cur), &error);
+}
+
+/* ---- Columns --------------------------------------------------------------------- */
+
+/* A value of a task that is not stored, with the column's affinity. */
+static void result_cell(sqlite3_context *ctx, const Cell *cell, ColumnType type) {
+  switch (cell->kind) {
+  case CELL_NULL:
+    break;
+  case CELL_INTEGER:
+    if (type == COLUMN_TEXT) {
+      char digits[24];
+      sqlite3_snprintf(sizeof(digits), digits, "%lld", cell->i);
+      sqlite3_result_text(ctx, digits, -1, SQLITE_TRANSIENT);
+    } else {
+      sqlite3_result_int64(ctx, cell->i);
+    }
+    break;
+  case CELL_REAL:
+    sqlite3_result_double(ctx, cell->r);
+    break;
+  case CELL_TEXT:
+  case CELL_JSON:
+    sqlite3_result_text64(ctx, cell->z, cell->n, SQLITE_TRANSIENT, SQLITE_UTF8);
+    if (cell->kind == CELL_JSON)
+      sqlite3_result_subtype(ctx, JSON_SUBTYPE);
+    break;
+  }
+}
+
+/* A stored value. Text in a JSON column is JSON, and elsewhere not, but for the columns
+** whose bit in `odd` (column 1 of the SELECT) is set. */
+static void result_stored(Cursor *cur, sqlite3_context *ctx, int k) {
+  sqlite3_stmt *stmt = cur->stmt[cur->side];
+  sqlite3_value *value = sqlite3_column_value(stmt, cur->map[cur->side][k]);
+  sqlite3_result_value(ctx, value);
+  if (sqlite3_value_type(value) == SQLITE_TEXT) {
+    bool json = cur->query.columns[k].type == COLUMN_JSON;
+    bool odd = (sqlite3_column_int64(stmt, 1) >> k & 1) != 0;
+    if (json != odd)
+      sqlite3_result_subtype(ctx, JSON_SUBTYPE);
+  }
+}
+
+static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
+  static const char *const aMode[] = {"auto", "cache", "refresh"};
+  static const char *const aOnError[] = {"fail", "skip"};
+  Cursor *cur = (Cursor *)base;
+  const TableKind *kind = table_of(cur)->kind;
+  if (k == kind->i_mode)
+    sqlite3_result_text(ctx, aMode[cur->mode], -1, SQLITE_STATIC);
+  else if (k == kind->i_on_error)
+    sqlite3_result_text(ctx, aOnError[cur->on_error], -1, SQLITE_STATIC);
+  else if (cur->collect && (k == kind->i_parameter || k == kind->i_id))
+    sqlite3_result_text(ctx, cur->id, -1, SQLITE_TRANSIENT);
+  else if (!kind->items && k == TASK_source)
+    sqlite3_result_text(ctx, cur->collect ? cur->outcome.source : "store", -1,
+                        SQLITE_STATIC);
+  else if (!cur->stepping)
+    result_cell(ctx, &cur->outcome.cells[k], kind->columns[k].type);
+  else if (cur->map[cur->side][k] >= 0)
+    result_stored(cur, ctx, k);
+  return SQLITE_OK;
+}
+
+/* Numbers of rows in temp are negative, those of tasks that are not stored very large:
+** SQLite's OR optimisation tells rows apart by them. */
+static int xRowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
+  Cursor *cur = (Cursor *)base;
+  if (!cur->stepping) {
+    *rowid = FIRST_UNSTORED_ROWID + cur->outcome.number;
+  } else {
+    *rowid = sqlite3_column_int64(cur->stmt[cur->side], 0);
+    if (cur->side == SIDE_TEMP)
+      *rowid = -*rowid;
+  }
+  return SQLITE_OK;
+}
+
+static void release_registration(void *aux) {
+  Registration *registration = aux;
+  session_unref(registration->session);
+  sqlite3_free(registration);
+}
+
+int tables_register(Session *session, Error *error) {
+  static const sqlite3_module module = {
+      .iVersion = 0,
+      .xCreate = NULL, /* Eponymous only */
+      .xConnect = xConnect,
+      .xBestIndex = xBestIndex,
+      .xDisconnect = xDisconnect,
+      .xDestroy = xDisconnect,
+      .xOpen = xOpen,
+      .xClose = xClose,
+      .xFilter = xFilter,
+      .xNext = xNext,
+      .xEof = xEof,
+      .xColumn = xColumn,
+      .xRowid = xRowid,
+  };
+  int i;
+  for (i = 0; i < COUNT(aKind) && error->rc == SQLITE_OK; i++) {
+    Registration *registration = sqlite3_malloc64(sizeof(*registration));
+    if (registration == NULL)
+      return error_nomem(error);
+    registration->session = session;
+    registration->kind = &aKind[i];
+    session_ref(session);
+    /* SQLite calls the destructor also where this fails. */
+    if (sqlite3_create_module_v2(session_db(session), aKind[i].name, &module,
+                                 registration, release_registration) != SQLITE_OK)
+      error_from_db(error, session_db(session), "cannot register a table");
+  }
+  return error->rc;
+}

@@ -1,0 +1,32 @@
+/*
+** Tasks that gave no rows, counted while a query goes on, and the one error that tells
+** of them at its end.
+*/
+#ifndef NAVER_SERP_TALLY_H
+#define NAVER_SERP_TALLY_H
+
+#include "answer.h"
+
+#define TALLY_NAMED 3 /* Ids named in the error; the rest is counted */
+
+typedef struct Tally {
+  int n_asked; /* Tasks looked at, good ones included; 0: all that are stored */
+  int n[STATE_ABSENT + 1];  /* Tasks without rows, by state */
+  char *named[TALLY_NAMED]; /* "id: code message", from sqlite3_malloc() */
+  int n_named;
+  char *only; /* The whole error if it stays the only one */
+} Tally;
+
+/* Counts a task that gave no rows. */
+int tally_add(Tally *, const char *id, TaskState, int code, const char *message,
+              Error *);
+
+/* The error for what was counted; SQLITE_OK if nothing was. */
+int tally_error(Tally *, Error *);
+
+void tally_clear(Tally *);
+
+/* What a person can do about a state: "ask again later, or set wait_seconds". */
+const char *state_hint(TaskState, int code);
+
+#endif

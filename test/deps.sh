@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what is missing: test/deps.sh GROUP...
+#   build  compiler, pkg-config, headers of SQLite, libcurl and cJSON
+#   shell  the sqlite3 shell
+#   test   a Python 3 whose sqlite3 can load extensions, openssl
+#   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
+#   bench  jq
+# Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
+# says what to install and fails.
+set -u
+
+have() { command -v "$1" >/dev/null 2>&1; }
+lib() { have pkg-config && pkg-config --exists "$1"; }
+python_loads() {
+  /usr/bin/python3 -c 'import sqlite3; sqlite3.connect("").enable_load_extension' \
+    >/dev/null 2>&1
+}
+
+missing=
+need() { missing="$missing $1"; }
+
+for group in "$@"; do
+  case $group in
+  build)
+    have cc || need gcc
+    [ -e /usr/include/stdio.h ] || [ "$(uname)" = Darwin ] || need libc6-dev
+    have pkg-config || need pkg-config
+    lib sqlite3 || need libsqlite3-dev
+    lib libcurl || need libcurl4-openssl-dev
+    lib libcjson || need libcjson-dev
+    ;;
+  shell) have sqlite3 || need sqlite3 ;;
+  test)
+    python_loads || need python3
+    have openssl || need openssl
+    ;;
+  lint)
+    for tool in clang clang-format clang-tidy cppcheck pmccabe; do
+      have $tool || need $tool
+    done
+    ;;
+  bench) have jq || need jq ;;
+  *)
+    echo "deps.sh: no group '$group'" >&2
+    exit 2
+    ;;
+  esac
+done
+
+[ -n "$missing" ] || exit 0
+if ! have apt-get; then
+  echo "Please install (names as in Debian):$missing" >&2
+  exit 1
+fi
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+$as_root apt-get install -y -q $missing >/dev/null 2>&1 ||
+  { $as_root apt-get update -q && $as_root apt-get install -y -q $missing; }
