@@ -4,8 +4,8 @@
 **   body -> scan.c (is it JSON; what cJSON would lose) -> cJSON, once -> state -> cells
 **
 ** Cells borrow: strings point into cJSON's document, the JSON text of objects and
-*arrays
-** into one buffer that every row uses again. No value is copied or allocated by itself.
+** arrays into one buffer that every row uses again. No value is copied or allocated by
+** itself.
 **
 ** Where the API promises an array (tasks, result, items), null or nothing is an array
 ** without elements and any other value an array of that one value, so nothing is lost
@@ -511,8 +511,7 @@ static void state_of_good(Document *d, int task_code) {
 }
 
 /* Decides the state: by the task's error, else the request's error, else what HTTP
-*says,
-** else the result. */
+** says, else the result. */
 static void classify(Document *d, int http_status) {
   Answer *a = &d->answer;
   int task_code = status_code(d->task), top_code = status_code(d->root);

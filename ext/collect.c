@@ -138,8 +138,7 @@ void collect_free(Collect *c) {
 }
 
 /* Task ids are 8-4-4-4-12 hexadecimal digits, but no RFC 4122 UUIDs. Anything else
- *would
- ** change the call: ".xml", "/", "?" have a meaning in a URL. */
+ ** would change the call: ".xml", "/", "?" have a meaning in a URL. */
 static bool is_task_id(const char *z) {
   int i;
   for (i = 0; z[i]; i++) {

@@ -103,10 +103,9 @@ typedef enum { COLUMN_TEXT, COLUMN_INTEGER, COLUMN_NUMERIC, COLUMN_JSON } Column
 typedef struct Column {
   const char *name;
   ColumnType type;
-  const char
-      *source; /* Where the store has it: "i.title" of naver_serp_items, "t.id" of
-               ** naver_serp_tasks, "c.origin" of naver_serp_cache; NULL: nowhere */
-  bool hidden; /* Not part of SELECT * */
+  const char *source; /* Where it is stored: "i.title" of naver_serp_items, "t.id" of
+                      ** naver_serp_tasks, "c.origin" of naver_serp_cache; NULL: nowhere */
+  bool hidden;        /* Not part of SELECT * */
 } Column;
 
 /* The columns of the virtual tables: those of the macros first, then the hidden ones.

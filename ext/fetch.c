@@ -4,11 +4,10 @@
 **
 ** Sent at most `concurrency` at a time and `requests_per_minute` in any 60 seconds. The
 ** latter is counted exactly, by the times of the last requests, so a burst is free
-*until
-** the limit is met. Tried again with growing, jittered pauses: only what can succeed
-** (transport faults, HTTP 429 and 5xx, 40202, 40209, 5xxxx, half an answer). Pending
-*tasks
-** are polled while wait_seconds lasts. Credentials and money stop everything at once.
+** until the limit is met. Tried again with growing, jittered pauses: only what can
+** succeed (transport faults, HTTP 429 and 5xx, 40202, 40209, 5xxxx, half an answer).
+** Pending tasks are polled while wait_seconds lasts. Credentials and money stop
+** everything at once.
 */
 #include <search.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@
 #define FIRST_POLL        5.0   /* Seconds before a pending task is asked again, */
 #define POLL_GROWTH       1.5   /* ... growing by this each time, */
 #define MAX_POLL          60.0  /* ... up to this */
-#define KEEP_BODY         65536 /* Bytes of an answer without rows kept for its columns */
+#define KEEP_BODY         65536 /* Bytes of an answer without rows that are kept */
 #define CODE_RATE_LIMIT   40202 /* Too many requests a minute */
 #define HTTP_TOO_MANY     429
 
@@ -243,8 +242,7 @@ static int send_job(Session *s, Job *job, Error *error) {
 }
 
 /* Sends the queued jobs that are due, as far as there is room. *pause becomes the
- *seconds
- ** until the next could be sent; it is left alone where only room is missing. */
+ ** seconds until the next could be sent; where only room is missing it stays. */
 static int send_due(Session *s, double *pause, Error *error) {
   double now = http_now();
   double next_due = now + 3600;
@@ -323,8 +321,7 @@ static int finish_judged(Session *s, Job *job, Error *error) {
 }
 
 /* Decides about a body: the job is queued again, or done, or (Arrival.keep) to be
- *stored
- ** and done after that. */
+ ** stored and done after that. */
 static int judge_answer(Session *s, Arrival *a, Error *error) {
   Job *job = a->job;
   HttpReply *reply = &a->reply;
@@ -372,8 +369,7 @@ static int judge(Session *s, Arrival *a, Error *error) {
 }
 
 /* Deals with n answers that are here: judges each, stores what is final in one go.
- *Every
- ** job is queued again or done afterwards, also after an error. */
+ ** Every job is queued again or done afterwards, also after an error. */
 static int settle(Session *s, Arrival *arrivals, int n, Error *error) {
   int i;
   for (i = 0; i < n && error->rc == SQLITE_OK; i++)

@@ -3,8 +3,7 @@
 ** naver_serp_config(): all settings as a JSON object.
 ** naver_serp_config(key): a setting's value.
 ** naver_serp_config(key, value): changes it and returns the new value; NULL gives it
-*its
-**   default back.
+**   its default back.
 ** naver_serp_version(): the versions of the extension, SQLite, libcurl and cJSON.
 **
 **   SELECT naver_serp_import(readfile('answer.json'));

@@ -61,8 +61,7 @@ char *http_origin(const char *base_url);
 
 /* Starts GET base_url + path, or POST of `post` as application/json where post is not
 ** NULL (it is copied). Never blocks. The options are copied as needed. Returns
-*SQLITE_OK
-** or sets the error (out of memory, bad base URL). */
+** SQLITE_OK or sets the error (out of memory, bad base URL). */
 int http_start(Http *, const HttpOptions *, const char *path, const char *post,
                void *tag, Error *);
 

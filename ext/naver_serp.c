@@ -8,8 +8,7 @@
 ** This is the entry point. Loading registers, with one connection, the table-valued
 ** functions naver_serp and naver_serp_task (tables.c) and the scalar functions
 ** naver_serp_import, naver_serp_config and naver_serp_version (functions.c). It opens
-*no
-** file, reaches no network and makes no table.
+** no file, reaches no network and makes no table.
 **
 ** The library stays loaded once it was (SQLITE_OK_LOAD_PERMANENTLY): libcurl may have a
 ** thread of its own in a name look-up that outlives the connection.

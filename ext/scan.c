@@ -7,10 +7,9 @@
 ** cJSON accepts, so when cJSON then gives nothing, memory ran out.
 **
 ** Its time is added to every answer that is taken in, so the long parts of an answer
-*are
-** read eight bytes at a time: text in strings, and the white space of an indented body.
-** Nothing is copied before the first rewrite; from then on the stretches between two
-** rewrites are copied whole.
+** are read eight bytes at a time: text in strings, and the white space of an indented
+** body. Nothing is copied before the first rewrite; from then on the stretches between
+** two rewrites are copied whole.
 **
 ** A bad stretch of UTF-8 becomes one U+FFFD for each "maximal subpart", which is what
 ** Python's decode(errors="replace") and browsers do.

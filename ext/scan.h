@@ -12,16 +12,14 @@
 **   accepted, although unusual:
 **     - a UTF-8 byte order mark at the very start (skipped: editors add it to files)
 **   rewritten in the copy that cJSON reads (the stored body stays as it came):
-**     - \u0000, which would cut the text short for C and for SQLite -> U+FFFD
-**     - half a surrogate pair (\ud800), for which cJSON refuses the whole body ->
-*U+FFFD
-**     - bytes that are not UTF-8, on which hosts such as Python refuse the row ->
-*U+FFFD
-**     - numbers that a double or cJSON's printing would change (more than 15
-**       significant digits, an exponent, a fraction of zeros such as 4.0, a value that
-**       prints differently): written as a string that starts with SCAN_NUMBER, so that
-**       the literal survives; no other string can start with that byte, since it is
-**       never valid UTF-8
+**     - \u0000, which would cut the text short for C and for SQLite: to U+FFFD
+**     - half a surrogate pair (\ud800), for which cJSON refuses the whole body: to U+FFFD
+**     - bytes that are not UTF-8, on which hosts such as Python refuse the row: to U+FFFD
+**     - numbers that a double or cJSON's printing would change (more than 15 significant
+**       digits, an exponent, a fraction of zeros such as 4.0, a value that prints
+**       differently): written as a string that starts with SCAN_NUMBER, so that the
+**       literal survives; no other string can start with that byte, since it is never
+**       valid UTF-8
 */
 #ifndef NAVER_SERP_SCAN_H
 #define NAVER_SERP_SCAN_H
@@ -29,8 +27,8 @@
 #include "buffer.h"
 #include "error.h"
 
-#define SCAN_NUMBER '\xff' /* First byte of a string that stands for a number literal  \
-                            */
+/* First byte of a string that stands for a number literal. */
+#define SCAN_NUMBER    '\xff'
 #define SCAN_MAX_DEPTH 1000
 
 typedef struct Scan {

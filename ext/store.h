@@ -105,9 +105,8 @@ typedef struct RowQuery {
 int store_rows(Store *, Side, const RowQuery *, int *map, sqlite3_stmt **, Error *);
 
 /* The first stored answer behind id `after` (NULL: of all) that is no final answer: put
-*in
-** by hand although pending, refused or unreadable. SQLITE_ROW (found->id is set too),
-** SQLITE_DONE, or an error. */
+** in by hand although pending, refused or unreadable. SQLITE_ROW (found->id is set
+** too), SQLITE_DONE, or an error. */
 int store_next_unusable(Store *, Side, const char *after, StoredTask *, Error *);
 
 #endif

@@ -2,16 +2,13 @@
 ** naver_serp(id [, mode [, on_error]]): one row per SERP item.
 ** naver_serp_task(id [, mode]): one row per task, whatever became of it.
 **
-**   SELECT type, rank_absolute, title FROM naver_serp('03171324-...') WHERE type =
-*'paid';
-**   SELECT id, state, status_message FROM naver_serp_task WHERE id IN (SELECT id FROM
-*t);
+**   SELECT type, rank_absolute FROM naver_serp('03171324-...') WHERE type = 'paid';
+**   SELECT id, state FROM naver_serp_task WHERE id IN (SELECT id FROM t);
 **
 ** Both are eponymous: no CREATE VIRTUAL TABLE, no xCreate. Rows come from a prepared
 ** SELECT over the stored tables that the cursor steps; nothing here parses JSON or
-*talks
-** to the network. A task that is not stored is a row of naver_serp_task made of what
-** collect.h says of it.
+** talks to the network. A task that is not stored is a row of naver_serp_task made of
+** what collect.h says of it.
 **
 ** Neither table can be written, and neither works from the views and triggers of a file
 ** (SQLITE_VTAB_DIRECTONLY): a query can fetch.
@@ -137,19 +134,16 @@ static int xDisconnect(sqlite3_vtab *vtab) {
 /* ---- Plan ------------------------------------------------------------------------ */
 
 /* The plan contract. idxNum is a set of these, and xFilter's argv has, in this order
-*and
-** only where the bit is set: the id (or the list of ids), mode, on_error. idxStr says
-*the
-** same for people, as EXPLAIN QUERY PLAN shows it, and ends in "columns <hex>", the
-** columns that are used (sqlite3_index_info.colUsed). */
+** and only where the bit is set: the id (or the list of ids), mode, on_error. idxStr
+** says the same for people, as EXPLAIN QUERY PLAN shows it, and ends in "columns
+** <hex>", the columns that are used (sqlite3_index_info.colUsed). */
 #define PLAN_ID       1 /* id = argv: one task */
 #define PLAN_IDS      2 /* id IN argv: a list, through sqlite3_vtab_in() */
 #define PLAN_MODE     4 /* argv: mode */
 #define PLAN_ON_ERROR 8 /* argv: on_error */
 
 /* Estimates: a task has about 25 rows; asking for one may cost a request, which is
-*worth
-** many rows read; a list is asked for at once. */
+** worth many rows read; a list is asked for at once. */
 #define COST_TASK 1000.0
 #define COST_LIST 20000.0
 #define COST_ALL  1000000.0

@@ -1,0 +1,80 @@
+#!/bin/sh
+# House rules as programs: prints what is wrong and fails.
+cd "$(dirname "$0")/.." || exit 2
+bad=0
+complain() {
+  echo "lint: $1"
+  bad=1
+}
+out=$(mktemp -d) || exit 2
+trap 'rm -rf "$out"' EXIT
+
+# Format.
+clang-format --dry-run -Werror ext/*.[ch] || complain "make format"
+
+# Warnings are errors, with both compilers.
+for compiler in gcc clang; do
+  make -s CC=$compiler CFLAGS="-O2 -Werror" BUILD="$out/$compiler" >"$out/log" 2>&1 ||
+    { cat "$out/log"; complain "$compiler warns"; }
+done
+
+# One exported symbol.
+symbols=$(nm -D --defined-only "$out/gcc/naver_serp.so" | awk '{print $3}' | tr '\n' ' ')
+[ "$symbols" = "sqlite3_naverserp_init " ] || complain "exported symbols: $symbols"
+
+# Rooms: a file includes only what is below it. Lowest first; the rooms of one line may
+# include each other, except http, answer and store, which have a line each of the same
+# height.
+awk '
+  function rise(names, h,  i, n, a) { n = split(names, a, " "); for (i = 1; i <= n; i++) height[a[i]] = h }
+  BEGIN {
+    rise("banned sqlite store_sql", 0)
+    rise("columns config error buffer", 1)
+    rise("scan curl_compat", 2)
+    rise("http answer store", 3)
+    rise("session collect fetch keep tally progress", 4)
+    rise("tables ready post functions", 5)
+    rise("naver_serp", 6)
+    alone["http"]; alone["answer"]; alone["store"]
+    alone["tables"]; alone["ready"]; alone["post"]; alone["functions"]
+  }
+  FNR == 1 { file = FILENAME; sub(/.*\//, "", file); sub(/\..*/, "", file)
+    if (!(file in height)) { print FILENAME ": no such room in test/lint.sh"; bad = 1 } }
+  /#include "/ { split($0, part, "\""); to = part[2]; sub(/\..*/, "", to)
+    if (to != file && (height[to] > height[file] ||
+        (height[to] == height[file] && to in alone)))
+      { print FILENAME ":" FNR ": includes " part[2] ", which is not below it"; bad = 1 } }
+  /#include <curl\// && file != "http" && file != "curl_compat" {
+    print FILENAME ":" FNR ": only http.c meets libcurl"; bad = 1 }
+  /#include <.*cJSON/ && file != "answer" {
+    print FILENAME ":" FNR ": only answer.c meets cJSON"; bad = 1 }
+  END { exit bad }
+' ext/*.[ch] || complain "include direction"
+
+# SQL text of the stored tables only in the store.
+grep -lE '"[^"]*(FROM|INTO|UPDATE) .*\.naver_serp_(cache|items|tasks)\b' ext/*.c |
+  grep -v '^ext/store\.c$' && complain "SQL of the stored tables outside store.c"
+
+# Complexity: at most 16 branches and 60 lines a function.
+pmccabe ext/*.c | awk '$1 > 16 || $5 > 60 { print; bad = 1 } END { exit bad }' ||
+  complain "functions too long or too branched (pmccabe: branches, lines)"
+
+# Lines.
+awk 'length > 100 { print FILENAME ":" FNR ": over 100 columns"; bad = 1 } END { exit bad }' \
+  ext/*.[ch] sql/*.sql || complain "long lines"
+
+# Static analysis.
+cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr --quiet \
+  --suppress=missingIncludeSystem --error-exitcode=1 -j2 ext || complain "cppcheck"
+
+# Only what belongs at the top.
+extra=$(git ls-files 2>/dev/null | cut -d/ -f1 | sort -u |
+  grep -vxE 'Makefile|ext|sql|test|data|README\.md|LICENSE|\..*' | tr '\n' ' ')
+[ -z "$extra" ] || complain "at the top level: $extra"
+
+# Shell and Python scripts at least parse.
+for script in test/*.sh .ci/run; do sh -n "$script" || complain "$script"; done
+/usr/bin/python3 -m py_compile test/*.py || complain "Python"
+
+[ $bad = 0 ] && echo "lint: ok"
+exit $bad
