@@ -23,7 +23,7 @@ PACKAGES  = $(shell pkg-config --cflags sqlite3 libcurl libcjson)
 LIBRARIES = $(shell pkg-config --libs libcurl libcjson)
 WARNINGS  = -Wall -Wextra -Wshadow
 COMPILE   = $(CC) -std=c11 -D_DEFAULT_SOURCE -DNAVER_SERP_VERSION='"$(VERSION)"' \
-            -fPIC -fvisibility=hidden -include ext/banned.h -I$(BUILD) $(WARNINGS) \
+            -fPIC -fvisibility=hidden -pthread -include ext/banned.h -I$(BUILD) $(WARNINGS) \
             $(CFLAGS) $(CPPFLAGS) $(PACKAGES)
 
 all: $(EXTENSION)

@@ -21,24 +21,23 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include "answer.h"
 #include "buffer.h"
 #include "scan.h"
 #include "sqlite.h"
 
-#define CODE_OK       20000
-#define CODE_DIGITS   9                  /* A code as text: more digits do not fit */
-#define EXACT_INTEGER 9007199254740992.0 /* 2^53: from here doubles skip integers */
-#define MAX_EXPONENT  1000000000L        /* Beyond any double, far from overflow */
-#define EXPONENT_ROOM 32                 /* Bytes for "e-1000000000" and the end */
-#define FIRST_PRINT   512                /* Bytes of room a nested value starts with */
-#define TEXT_GROWTH                                                                    \
-  4                                      /* Row text at most, in lengths of the body:  \
-                                         ** data and its members (2), a literal (1) */
-#define TEXT_SLACK    1024               /* Bytes: terminators, cJSON's spare room */
-#define SLOTS         128                /* Of a Lookup: a power of 2, 2-4 x columns */
-#define CJSON_TYPE(v) ((v)->type & 0xff) /* Without cJSON's ownership flags */
+#define CODE_OK        20000
+#define CODE_DIGITS    9                  /* A code as text: more digits do not fit */
+#define EXACT_INTEGER  9007199254740992.0 /* 2^53: from here doubles skip integers */
+#define MAX_EXPONENT   1000000000L        /* Beyond any double, far from overflow */
+#define EXPONENT_ROOM  32                 /* Bytes for "e-1000000000" and the end */
+#define FIRST_PRINT    512                /* Bytes of room a nested value starts with */
+#define HTTP_NOTE_ROOM 32 /* Bytes for " (HTTP 502)", whatever the number is */
+#define TEXT_GROWTH    4  /* Row text in bodies: data and its members 2, a literal 1 */
+#define TEXT_SLACK     1024               /* Bytes: terminators, cJSON's spare room */
+#define SLOTS          128                /* Of a Lookup: a power of 2, 2-4 x columns */
+#define CJSON_TYPE(v)  ((v)->type & 0xff) /* Without cJSON's ownership flags */
 
 _Static_assert(ITEM_NCOL <= 64 && TASK_NCOL <= 64, "a ColumnSet has 64 bits");
 _Static_assert(ITEM_NCOL < SLOTS / 2 && TASK_NCOL < SLOTS / 2, "look-ups must end");
@@ -54,18 +53,20 @@ typedef struct Lookup {
 
 /* What Answer.priv points to; the Answer is its first member. */
 typedef struct Document {
-  Answer answer;    /* What the caller sees */
-  cJSON *root;      /* The body, or NULL: not JSON, or no answer of the API */
-  cJSON *task;      /* tasks[0] if that is an object, else NULL */
-  cJSON *results;   /* Its result, or NULL */
-  cJSON *result;    /* Result number iResult, or NULL; saves walking there again */
-  int iResult;      /* Which one `result` is */
-  cJSON *items;     /* The items that answer_next_item() walks, or NULL */
-  cJSON *item;      /* The next of them, or NULL */
-  Lookup by_item;   /* Members of an item */
-  Lookup by_result; /* Members of a result */
-  Buffer text;      /* JSON text of the row in hand */
-  char *message;    /* Answer.message where it was put together here, or NULL */
+  Answer answer;     /* What the caller sees */
+  cJSON *root;       /* The body, or NULL: not JSON, or no answer of the API */
+  cJSON *task;       /* tasks[0] if that is an object, else NULL */
+  cJSON *results;    /* Its result, or NULL */
+  cJSON *result;     /* Result number iResult, or NULL; saves walking there again */
+  int iResult;       /* Which one `result` is */
+  cJSON *items;      /* The items that answer_next_item() walks, or NULL */
+  cJSON *item;       /* The next of them, or of a tasks_ready's results, or NULL */
+  cJSON *ready_task; /* Whose results answer_next_ready() is at */
+  bool ready_begun;  /* It was called */
+  Lookup by_item;    /* Members of an item */
+  Lookup by_result;  /* Members of a result */
+  Buffer text;       /* JSON text of the row in hand */
+  char *message;     /* Answer.message where it was put together here, or NULL */
 } Document;
 
 /* ---- States and codes ---------------------------------------------------------- */
@@ -131,6 +132,7 @@ static void state_from_code(Answer *a, int http_status) {
     const CodeRange *range = &code_ranges[i];
     if (a->code >= range->first && a->code <= range->last) {
       a->state = range->state;
+      a->is_final = state_is_final(range->state);
       a->ask_again = range->ask_again;
     }
   }
@@ -143,8 +145,6 @@ static void state_from_http(Answer *a, int http_status) {
   a->ask_again = http_is_good(http_status) || http_may_pass(http_status);
   if (http_status == 401 || http_status == 402 || http_status == 403)
     a->state = STATE_REFUSED;
-  else if (http_status == 404)
-    a->state = STATE_GONE;
 }
 
 /* ---- Values -------------------------------------------------------------------- */
@@ -231,10 +231,13 @@ static bool literal_cell(Buffer *scratch, const char *literal, Cell *cell) {
     long long i;
     errno = 0;
     i = strtoll(literal, NULL, 10);
-    if (errno == 0) {
+    if (errno == 0)
       integer_cell(cell, i);
-      return true;
-    }
+    else
+      text_cell(
+          cell,
+          literal); /* A double would lose digits of what may be a number's name */
+    return true;
   }
   cell->kind = CELL_REAL;
   return literal_to_double(scratch, literal, &cell->r);
@@ -400,7 +403,8 @@ static int take_column(const Lookup *lookup, const cJSON *value, ColumnSet *take
 /* Prints the object of the members that have no column. Takes the same decisions as
 ** fill_members() once more: few rows have such members, so none pays for a list. */
 static bool print_unmapped(Buffer *text, const Lookup *lookup, const cJSON *object,
-                           const cJSON *rows, ColumnSet taken, Cell *cell) {
+                           const cJSON *rows, Cell *cell) {
+  ColumnSet taken = 0;
   size_t start = text->n;
   const char *separator = "{";
   cJSON *value;
@@ -419,10 +423,10 @@ static bool print_unmapped(Buffer *text, const Lookup *lookup, const cJSON *obje
 }
 
 /* Fills the cells from the members of an object. `rows` is a member that has rows of
-** its own and is left out, or NULL; `taken` are columns that are filled already. */
+** its own and is left out, or NULL. */
 static bool fill_members(Buffer *text, const Lookup *lookup, const cJSON *object,
-                         const cJSON *rows, ColumnSet taken, Cell *cells) {
-  const ColumnSet taken_before = taken;
+                         const cJSON *rows, Cell *cells) {
+  ColumnSet taken = 0;
   bool rest = false;
   cJSON *value;
   for (value = object->child; value; value = value->next) {
@@ -435,8 +439,7 @@ static bool fill_members(Buffer *text, const Lookup *lookup, const cJSON *object
     else if (!value_cell(text, value, &cells[column]))
       return false;
   }
-  return !rest || print_unmapped(text, lookup, object, rows, taken_before,
-                                 &cells[lookup->unmapped]);
+  return !rest || print_unmapped(text, lookup, object, rows, &cells[lookup->unmapped]);
 }
 
 /* ---- Reading an answer --------------------------------------------------------- */
@@ -497,12 +500,20 @@ static int count_results(Document *d) {
 ** a task that itself says Ok is believed. */
 static void state_of_good(Document *d, int task_code) {
   Answer *a = &d->answer;
+  const cJSON *function = member(member(d->task, "data"), "function");
   a->ask_again = false;
+  a->is_final = true;
   if (has_items(d)) {
     a->state = STATE_READY;
+  } else if (cJSON_IsString(function) && strcmp(function->valuestring, "task_get")) {
+    a->state = STATE_UNREACHABLE;
+    a->is_final = false;
+    set_message(
+        d, sqlite3_mprintf("an answer of %s, not of task_get", function->valuestring));
   } else if (task_code == CODE_OK) {
     a->state = STATE_EMPTY;
   } else {
+    a->is_final = false;
     a->state = STATE_UNREACHABLE;
     a->ask_again = true;
     a->message = d->task ? "not a whole answer: its task has no status_code"
@@ -537,8 +548,24 @@ static void classify(Document *d, int http_status) {
   }
 }
 
+/* The state of another call: its tasks are not looked at. */
+static void classify_call(Document *d, int http_status) {
+  Answer *a = &d->answer;
+  const char *said = status_message(d->root);
+  a->code = status_code(d->root);
+  a->message = said ? said : "no message";
+  if (a->code == CODE_OK && http_is_good(http_status)) {
+    a->state = STATE_READY;
+  } else if (a->code != 0 && a->code != CODE_OK) {
+    state_from_code(a, http_status);
+  } else {
+    state_from_http(a, http_status);
+    a->message = "not an answer of the API: no status_code";
+  }
+}
+
 /* Parses what the scan let pass; false if memory ran out. */
-static bool read_document(Document *d, const Scan *scan, int http_status) {
+static bool read_document(Document *d, const Scan *scan, int http_status, bool call) {
   Answer *a = &d->answer;
   cJSON *tasks, *id;
   d->root = cJSON_ParseWithLengthOpts(scan->z, scan->n, NULL, 0);
@@ -557,14 +584,17 @@ static bool read_document(Document *d, const Scan *scan, int http_status) {
     a->id = id->valuestring;
   d->results = member(d->task, "result");
   a->n_result = count_results(d);
-  classify(d, http_status);
+  if (call)
+    classify_call(d, http_status);
+  else
+    classify(d, http_status);
   return true;
 }
 
 /* The message and state of a body that is not JSON. */
 static void not_json(Document *d, const char *body, size_t n, const Scan *scan,
                      int http_status) {
-  char http[EXPONENT_ROOM] = "";
+  char http[HTTP_NOTE_ROOM] = "";
   size_t i = 0;
   state_from_http(&d->answer, http_status);
   if (http_status != 200)
@@ -580,7 +610,8 @@ static void not_json(Document *d, const char *body, size_t n, const Scan *scan,
                                    (sqlite3_int64)scan->offset, http));
 }
 
-Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *error) {
+static Answer *parse(const char *body, size_t n_body, int http_status, bool call,
+                     Error *error) {
   Document *d = sqlite3_malloc64(sizeof(*d));
   Scan scan;
   if (d == NULL) {
@@ -598,7 +629,7 @@ Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *er
   if (scan.reason)
     not_json(d, body, n_body, &scan, http_status);
   else
-    read_document(d, &scan, http_status);
+    read_document(d, &scan, http_status, call);
   scan_free(&scan);
   if (d->answer.message == NULL) {
     error_nomem(error);
@@ -606,6 +637,15 @@ Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *er
     return NULL;
   }
   return &d->answer;
+}
+
+Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *error) {
+  return parse(body, n_body, http_status, false, error);
+}
+
+Answer *answer_parse_call(const char *body, size_t n_body, int http_status,
+                          Error *error) {
+  return parse(body, n_body, http_status, true, error);
 }
 
 void answer_free(Answer *a) {
@@ -635,24 +675,6 @@ static cJSON *find_result(Document *d, int iResult) {
   return d->result;
 }
 
-/* The cells of `data`, the request, that a result does not overrule. */
-static bool fill_from_request(Buffer *text, const cJSON *data, Cell *cells,
-                              ColumnSet *taken) {
-  static const struct {
-    int column;       /* TASK_... */
-    const char *name; /* The member of data */
-  } firsts[] = {{TASK_device, "device"}, {TASK_os, "os"}, {TASK_tag, "tag"}};
-  size_t i;
-  for (i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
-    Cell *cell = &cells[firsts[i].column];
-    if (!value_cell(text, member(data, firsts[i].name), cell))
-      return false;
-    if (cell->kind != CELL_NULL)
-      *taken |= (ColumnSet)1 << firsts[i].column;
-  }
-  return true;
-}
-
 /* The cells that the result left empty and `data` knows. */
 static bool fill_gaps(Buffer *text, const cJSON *data, Cell *cells) {
   static const struct {
@@ -664,6 +686,9 @@ static bool fill_gaps(Buffer *text, const cJSON *data, Cell *cells) {
       {TASK_se_domain, "se_domain"},
       {TASK_location_code, "location_code"},
       {TASK_language_code, "language_code"},
+      {TASK_device, "device"},
+      {TASK_os, "os"},
+      {TASK_tag, "tag"},
   };
   size_t i;
   for (i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
@@ -679,17 +704,14 @@ static bool fill_task(Document *d, cJSON *result, Cell *cells) {
   Buffer *text = &d->text;
   const cJSON *task = d->task;
   cJSON *data = member(task, "data");
-  ColumnSet taken = 0;
   bool ok = value_cell(text, member(d->root, "version"), &cells[TASK_version]) &&
             value_cell(text, member(task, "cost"), &cells[TASK_cost]) &&
             value_cell(text, member(task, "time"), &cells[TASK_time]) &&
             value_cell(text, member(task, "path"), &cells[TASK_path]) &&
             value_cell(text, member(task, "result_count"), &cells[TASK_result_count]) &&
-            value_cell(text, data, &cells[TASK_data]) &&
-            fill_from_request(text, data, cells, &taken);
+            value_cell(text, data, &cells[TASK_data]);
   if (ok && cJSON_IsObject(result))
-    ok = fill_members(text, &d->by_result, result, member(result, "items"), taken,
-                      cells);
+    ok = fill_members(text, &d->by_result, result, member(result, "items"), cells);
   else if (ok && result)
     ok = print_cell(text, result, &cells[TASK_unmapped]);
   return ok && fill_gaps(text, data, cells);
@@ -730,13 +752,66 @@ int answer_next_item(Answer *a, Cell *cells, Error *error) {
   memset(cells, 0, ITEM_NCOL * sizeof(*cells));
   d->text.n = 0;
   if (cJSON_IsObject(item))
-    ok = fill_members(&d->text, &d->by_item, item, NULL, 0, cells);
+    ok = fill_members(&d->text, &d->by_item, item, NULL, cells);
   else
     ok = print_cell(&d->text, item, &cells[ITEM_unmapped]);
   if (!ok)
     return error_nomem(error);
   place_texts(&d->text, cells, ITEM_NCOL);
   return SQLITE_ROW;
+}
+
+/* ---- Other calls --------------------------------------------------------------- */
+
+int answer_next_ready(Answer *a, Cell *cells, Error *error) {
+  Document *d = a->priv;
+  cJSON *tasks = member(d->root, "tasks");
+  int k;
+  if (!d->ready_begun) {
+    d->ready_task = list_first(tasks);
+    d->item = list_first(member(d->ready_task, "result"));
+    d->ready_begun = true;
+  }
+  while (d->ready_task && d->item == NULL) {
+    d->ready_task = list_next(tasks, d->ready_task);
+    d->item = list_first(member(d->ready_task, "result"));
+  }
+  if (d->item == NULL)
+    return SQLITE_DONE;
+  memset(cells, 0, READY_NCOL * sizeof(*cells));
+  d->text.n = 0;
+  for (k = 0; k < READY_NCOL; k++) {
+    cJSON *value = member(d->item, ready_columns[k].name);
+    if (value && !value_cell(&d->text, value, &cells[k]))
+      return error_nomem(error);
+  }
+  place_texts(&d->text, cells, READY_NCOL);
+  d->item = list_next(member(d->ready_task, "result"), d->item);
+  return SQLITE_ROW;
+}
+
+bool answer_post(Answer *a, int i, AnswerPost *post) {
+  Document *d = a->priv;
+  cJSON *tasks = member(d->root, "tasks");
+  cJSON *task = list_first(tasks);
+  const cJSON *id, *cost;
+  Answer one;
+  while (task && i-- > 0)
+    task = list_next(tasks, task);
+  if (task == NULL)
+    return false;
+  memset(&one, 0, sizeof(one));
+  one.code = status_code(task);
+  state_from_code(&one, 200);
+  id = member(task, "id");
+  cost = member(task, "cost");
+  post->id = cJSON_IsString(id) && id->valuestring[0] ? id->valuestring : NULL;
+  post->code = one.code;
+  post->message = status_message(task) ? status_message(task) : "no message";
+  post->cost = cJSON_IsNumber(cost) ? cost->valuedouble : 0;
+  post->state = one.state == STATE_PENDING || one.state == STATE_REFUSED ? one.state
+                                                                         : STATE_FAILED;
+  return true;
 }
 
 const char *answer_json_version(void) {

@@ -37,17 +37,19 @@ typedef struct Answer {
   int code;            /* The status code that decided, 0 where the body has none */
   const char *message; /* Its text, or why the body is no answer; never NULL; owned */
   const char *id;      /* tasks[0].id, or NULL; owned */
-  bool ask_again;      /* Asking again soon can help: 40202, 40209, 5xxxx, HTTP 429 and
+  bool is_final;  /* The body itself says that this cannot change any more: the answer
+                       ** may be stored */
+  bool ask_again; /* Asking again soon can help: 40202, 40209, 5xxxx, HTTP 429 and
                        ** 5xx, or a body that is not a whole answer */
-  int n_task;          /* Elements of `tasks`: 1 in every good answer */
-  int n_result;        /* Rows of naver_serp_task it makes: at least 1 */
-  void *priv;          /* The parsed document */
+  int n_task;     /* Elements of `tasks`: 1 in every good answer */
+  int n_result;   /* Rows of naver_serp_task it makes: at least 1 */
+  void *priv;     /* The parsed document */
 } Answer;
 
 /* Reads a body. http_status is the status it came with, 200 for one from the store.
 ** Always gives an Answer unless memory runs out (NULL, error set): a body that is not
 ** an answer is one whose state is STATE_UNREACHABLE, or what http_status alone says
-** (401, 402: refused, 404: gone, ...), with a message that says what is wrong and at
+** (401, 402: refused), with a message that says what is wrong and at
 ** which byte. The body is not referenced after the call. */
 Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *);
 
@@ -61,7 +63,8 @@ void answer_free(Answer *);
 ** answer_task() or answer_next_item() or answer_free() on this answer. */
 int answer_task(Answer *, int iResult, Cell *cells, Error *);
 
-/* Starts over with the items of result number iResult; returns how many there are. */
+/* Starts over with the items of result number iResult; returns how many there are: 0
+** in every state but ready. */
 int answer_first_item(Answer *, int iResult);
 
 /* Fills cells[ITEM_NCOL] with the next item, in the order of the answer. Returns
@@ -69,8 +72,8 @@ int answer_first_item(Answer *, int iResult);
 ** cells stay valid until the next answer_task() or answer_next_item() or
 ** answer_free() on this answer.
 **   - A member named like a column goes there: string -> CELL_TEXT, number ->
-**     CELL_INTEGER if its literal has neither fraction nor exponent and fits 64 bits,
-**     else CELL_REAL; true/false -> CELL_INTEGER 1/0; null -> CELL_NULL; object or
+**     CELL_INTEGER if its literal has neither fraction nor exponent (CELL_TEXT if it does
+**     not fit 64 bits), else CELL_REAL; true/false -> CELL_INTEGER 1/0; null -> CELL_NULL; object or
 **     array -> CELL_JSON with its compact text, in whichever column.
 **   - Any other member, a repeated one after its first, and one named "unmapped" goes
 **     into the object in ITEM_unmapped; CELL_NULL where there is none.
@@ -78,6 +81,26 @@ int answer_first_item(Answer *, int iResult);
 **     itself (a null item: the JSON text null as CELL_JSON; a string: its JSON text).
  */
 int answer_next_item(Answer *, Cell *cells, Error *);
+
+/* Reads the answer of another call, tasks_ready or task_post: STATE_READY if the call as
+** such went well (20000 at the top), whatever its tasks say; else as answer_parse(). */
+Answer *answer_parse_call(const char *body, size_t n_body, int http_status, Error *);
+
+/* Fills cells[READY_NCOL] with the next element of any tasks[].result[]. SQLITE_ROW,
+** SQLITE_DONE, or SQLITE_NOMEM with the error set. Cells as in answer_next_item(). */
+int answer_next_ready(Answer *, Cell *cells, Error *);
+
+/* What task_post says of one task. */
+typedef struct AnswerPost {
+  const char *id;      /* Of the task, or NULL; valid as long as the answer */
+  TaskState state;     /* STATE_PENDING: created; STATE_REFUSED; else STATE_FAILED */
+  int code;            /* Its status_code, 0 if there is none */
+  const char *message; /* Never NULL */
+  double cost;         /* USD */
+} AnswerPost;
+
+/* Reads tasks[i]; false if there is none. */
+bool answer_post(Answer *, int i, AnswerPost *);
 
 /* cJSON's version at run time, such as "1.7.15". */
 const char *answer_json_version(void);

@@ -7,12 +7,10 @@
 */
 #include <ctype.h>
 #include <string.h>
+#include "progress.h"
 #include "session.h"
 
 #define TICK 0.02 /* Seconds for which requests may be left alone between rows */
-#define WAIT_MS                                                                        \
-  50 /* Between two looks for an interrupt: half of the promised 100 ms                \
-      */
 
 typedef struct WaitList {
   Wait *first;
@@ -29,9 +27,12 @@ struct Collect {
   WaitList waiting; /* For jobs that are under way */
   WaitList done;    /* Jobs whose outcome was not handed out yet */
   Job *out;         /* The job whose outcome was handed out last */
+  char *unasked;    /* Or the id handed out last, where there is no job */
   Answer *answer;   /* What its cells come from */
   Cell cells[TASK_NCOL];
   StoredTask found; /* Behind the outcome of a stored task */
+  bool begun;       /* collect_next() was called */
+  Progress progress;
 };
 
 static void list_add(WaitList *list, Wait *wait) {
@@ -67,16 +68,17 @@ Collect *collect_new(Session *s, Mode mode, Error *error) {
   return c;
 }
 
-int collect_add(Collect *c, const char *id, Error *error) {
+int collect_add(Collect *c, const char *id, size_t n, Error *error) {
   if (c->n_id == c->n_room) {
-    int n = c->n_room ? c->n_room * 2 : 4;
-    char **ids = sqlite3_realloc64(c->ids, (sqlite3_uint64)n * sizeof(*ids));
+    int n_room = c->n_room ? c->n_room * 2 : 4;
+    char **ids = sqlite3_realloc64(c->ids, (sqlite3_uint64)n_room * sizeof(*ids));
     if (ids == NULL)
       return error_nomem(error);
     c->ids = ids;
-    c->n_room = n;
+    c->n_room = n_room;
   }
-  c->ids[c->n_id] = sqlite3_mprintf("%s", id);
+  /* An id with a NUL in it is no C string: it becomes another one that names no task. */
+  c->ids[c->n_id] = sqlite3_mprintf(strlen(id) == n ? "%s" : "%s\xef\xbf\xbd", id);
   if (c->ids[c->n_id] == NULL)
     return error_nomem(error);
   c->n_id++;
@@ -96,10 +98,11 @@ static void leave_job(Wait *wait) {
   *link = wait->next_of_job;
 }
 
-/* A job that nobody needs any more: the store remembers its answer, or it was never
-** answered because its statement lost interest. */
+/* One user less. A job without any goes where the store remembers its answer, or where
+** it never got one because its statement lost interest. */
 static void let_go(Session *s, Job *job) {
-  if (job->waits == NULL && (job->phase != JOB_DONE || (job->stored && !job->refresh)))
+  job->n_user--;
+  if (job->n_user == 0 && (job->phase != JOB_DONE || (job->stored && !job->refresh)))
     job_free(s, job);
 }
 
@@ -107,6 +110,8 @@ static void let_go(Session *s, Job *job) {
 static void release_outcome(Collect *c) {
   answer_free(c->answer);
   c->answer = NULL;
+  sqlite3_free(c->unasked);
+  c->unasked = NULL;
   if (c->out) {
     Job *job = c->out;
     c->out = NULL;
@@ -119,6 +124,7 @@ void collect_free(Collect *c) {
   int i;
   if (c == NULL)
     return;
+  progress_end(&c->progress);
   release_outcome(c);
   while ((wait = c->waiting.first) != NULL) {
     list_remove(&c->waiting, wait);
@@ -179,7 +185,7 @@ static int fill_cells(Collect *c, const Job *job, Outcome *out, Error *error) {
   return SQLITE_ROW;
 }
 
-/* The outcome of a job that is done. */
+/* The outcome of a job that is done; the collect is one of its users already. */
 static int job_outcome(Collect *c, Job *job, Outcome *out, Error *error) {
   c->out = job;
   out->id = job->id;
@@ -193,16 +199,18 @@ static int job_outcome(Collect *c, Job *job, Outcome *out, Error *error) {
   return job->stored ? SQLITE_ROW : fill_cells(c, job, out, error);
 }
 
-/* The outcome of an id that is not asked for at all; its job remembers that. */
+/* The outcome of an id that is not asked for at all. */
 static int unasked_outcome(Collect *c, const char *id, TaskState state, int code,
                            const char *message, Outcome *out, Error *error) {
-  Job *job = job_new(c->session, id, error);
-  if (job == NULL)
-    return error->rc;
-  if (job_finish(c->session, job, state, code, sqlite3_mprintf("%s", message), error) !=
-      SQLITE_OK)
-    return error->rc;
-  return job_outcome(c, job, out, error);
+  c->unasked = sqlite3_mprintf("%s", id);
+  if (c->unasked == NULL)
+    return error_nomem(error);
+  out->id = c->unasked;
+  out->state = state;
+  out->code = code;
+  out->message = message;
+  out->number = ++c->session->n_job;
+  return fill_cells(c, NULL, out, error);
 }
 
 TaskState collect_state(const char *name) {
@@ -249,6 +257,7 @@ static int wait_for(Collect *c, Job *job, Error *error) {
   wait->collect = c;
   wait->next_of_job = job->waits;
   job->waits = wait;
+  job->n_user++;
   list_add(&c->waiting, wait);
   return SQLITE_DONE;
 }
@@ -259,8 +268,10 @@ static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
   Session *s = c->session;
   Job *job = job_find(s, id);
   int rc;
-  if (job && job->phase == JOB_DONE)
+  if (job && job->phase == JOB_DONE) {
+    job->n_user++;
     return job_outcome(c, job, out, error);
+  }
   if (job)
     return wait_for(c, job, error);
   if (c->mode != MODE_REFRESH) {
@@ -288,15 +299,16 @@ static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
 
 int collect_tick(Collect *c, Error *error) {
   Session *s = c->session;
-  if (c->waiting.first == NULL || http_now() - s->last_pump < TICK)
+  double now = http_now();
+  if (c->waiting.first == NULL || now - s->last_pump < TICK)
     return SQLITE_OK;
+  progress_show(&c->progress, now);
   return fetch_pump(s, 0, error);
 }
 
-int collect_next(Collect *c, Outcome *out, Error *error) {
+/* Waits for the next outcome, looking at ids and driving requests meanwhile. */
+static int wait_for_outcome(Collect *c, Outcome *out, Error *error) {
   Session *s = c->session;
-  release_outcome(c);
-  memset(out, 0, sizeof(*out));
   for (;;) {
     Wait *wait = c->done.first;
     if (wait) {
@@ -318,7 +330,26 @@ int collect_next(Collect *c, Outcome *out, Error *error) {
       return SQLITE_DONE;
     if (session_interrupted(s))
       return error_set(error, SQLITE_INTERRUPT, "interrupted");
+    progress_show(&c->progress, http_now());
     if (fetch_pump(s, WAIT_MS, error) != SQLITE_OK)
       return error->rc;
   }
+}
+
+int collect_next(Collect *c, Outcome *out, Error *error) {
+  int rc;
+  if (!c->begun)
+    progress_begin(&c->progress, c->n_id, &c->session->config, http_now());
+  c->begun = true;
+  release_outcome(c);
+  memset(out, 0, sizeof(*out));
+  rc = wait_for_outcome(c, out, error);
+  if (rc == SQLITE_ROW) {
+    c->progress.done++;
+    c->progress.n_stored += out->source && out->source[0] == 's';
+    c->progress.n_failed += out->state != STATE_READY && out->state != STATE_EMPTY;
+  } else {
+    progress_end(&c->progress);
+  }
+  return rc;
 }

@@ -25,9 +25,6 @@ sqlite3 *session_db(Session *);
 Config *session_config(Session *);
 Store *session_store(Session *);
 
-/* Changes a setting (NULL: back to its default). */
-int session_configure(Session *, const char *key, sqlite3_value *, Error *);
-
 /* "naver_serp 1.2.3, SQLite ..., libcurl ..., cJSON ...", from sqlite3_malloc(). */
 char *session_versions(void);
 
@@ -65,7 +62,7 @@ typedef struct Outcome {
 ** until something is finished, and stops within 100 ms of sqlite3_interrupt().
 ** SQLITE_ROW, SQLITE_DONE, or an error. collect_free() cancels what is under way. */
 Collect *collect_new(Session *, Mode, Error *);
-int collect_add(Collect *, const char *id, Error *);
+int collect_add(Collect *, const char *id, size_t n, Error *);
 int collect_next(Collect *, Outcome *, Error *);
 void collect_free(Collect *);
 

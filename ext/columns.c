@@ -28,6 +28,12 @@ const Column tasks_columns[TASKS_NCOL] = {
     {"mode", COLUMN_TEXT, NULL, true},
 };
 
+#define CALL_ENTRY(name, type) {#name, COLUMN_##type, NULL, false},
+const Column ready_columns[READY_NCOL] = {READY_COLUMNS(CALL_ENTRY)};
+
+#define POST_ENTRY(name, type) {#name, COLUMN_##type, "p." #name, false},
+const Column post_columns[POST_NCOL] = {POST_COLUMNS(POST_ENTRY)};
+
 const ColumnList item_columns = {serp_columns, ITEM_NCOL, 'i'};
 const ColumnList task_columns = {tasks_columns, TASK_NCOL, 't'};
 

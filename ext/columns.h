@@ -91,9 +91,48 @@
   X(origin, TEXT, cache)                                                               \
   X(unmapped, JSON, task)
 
+/* The columns of naver_serp_ready: members of tasks[].result[] of tasks_ready. */
+#define READY_COLUMNS(X)                                                               \
+  X(id, TEXT)                                                                          \
+  X(se, TEXT)                                                                          \
+  X(se_type, TEXT)                                                                     \
+  X(date_posted, TEXT)                                                                 \
+  X(tag, TEXT)                                                                         \
+  X(endpoint_regular, TEXT)                                                            \
+  X(endpoint_advanced, TEXT)                                                           \
+  X(endpoint_html, TEXT)
+
+/* The columns of naver_serp_post and naver_serp_posts: the fields of a task as task_post
+** takes them (`options`: a JSON object of any other field), then what came back. */
+#define POST_COLUMNS(X)                                                                \
+  X(keyword, TEXT)                                                                     \
+  X(priority, INTEGER)                                                                 \
+  X(depth, INTEGER)                                                                    \
+  X(max_crawl_pages, INTEGER)                                                          \
+  X(device, TEXT)                                                                      \
+  X(os, TEXT)                                                                          \
+  X(se_domain, TEXT)                                                                   \
+  X(search_param, TEXT)                                                                \
+  X(url, TEXT)                                                                         \
+  X(tag, TEXT)                                                                         \
+  X(options, JSON)                                                                     \
+  X(id, TEXT)                                                                          \
+  X(state, TEXT)                                                                       \
+  X(status_code, INTEGER)                                                              \
+  X(status_message, TEXT)                                                              \
+  X(cost, NUMERIC)                                                                     \
+  X(posted_at, TEXT)
+
 #define COLUMN_ENUM(name, type) ITEM_##name,
 enum { ITEM_COLUMNS(COLUMN_ENUM) ITEM_NCOL };
 #undef COLUMN_ENUM
+#define COLUMN_ENUM(name, type) READY_##name,
+enum { READY_COLUMNS(COLUMN_ENUM) READY_NCOL };
+#undef COLUMN_ENUM
+#define COLUMN_ENUM(name, type) POST_##name,
+enum { POST_COLUMNS(COLUMN_ENUM) POST_NCOL };
+#undef COLUMN_ENUM
+#define POST_NFIELD                    POST_id /* The columns before are the task's own */
 #define COLUMN_ENUM(name, type, where) TASK_##name,
 enum { TASK_COLUMNS(COLUMN_ENUM) TASK_NCOL };
 #undef COLUMN_ENUM
@@ -125,6 +164,9 @@ enum { TASKS_task_id = TASK_NCOL, TASKS_mode, TASKS_NCOL };
 
 extern const Column serp_columns[SERP_NCOL];   /* Indexed by ITEM_... and SERP_... */
 extern const Column tasks_columns[TASKS_NCOL]; /* Indexed by TASK_... and TASKS_... */
+
+extern const Column ready_columns[READY_NCOL]; /* Indexed by READY_... */
+extern const Column post_columns[POST_NCOL];   /* Indexed by POST_... */
 
 /* What an answer gives for an item and for a task: cells are indexed like these. */
 typedef struct ColumnList {

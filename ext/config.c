@@ -92,6 +92,11 @@ static int set_text(Config *config, const Setting *s, const char *value,
                     const char *where, Error *error) {
   if (s->kind == KIND_TEXT) {
     char *copy;
+    if (s->offset == AT(base_url)) {
+      const char *wrong = config->check_url(value);
+      if (wrong) /* The URL is not repeated: it may hold a password */
+        return error_set(error, SQLITE_ERROR, "%s for base_url: %s", where, wrong);
+    }
     if (value[0] == 0 && s->fallback[0] != 0)
       return refuse(s, where, value, error);
     copy = sqlite3_mprintf("%s", value);
@@ -136,9 +141,10 @@ static int set_default(Config *config, const Setting *s, Error *error) {
   return set_text(config, s, s->fallback, "bad value", error);
 }
 
-int config_init(Config *config, Error *error) {
+int config_init(Config *config, const char *(*check_url)(const char *), Error *error) {
   int i;
   memset(config, 0, sizeof(*config));
+  config->check_url = check_url;
   for (i = 0; i < N_SETTING && error->rc == SQLITE_OK; i++)
     set_default(config, &aSetting[i], error);
   return error->rc;
@@ -181,11 +187,12 @@ int config_set(Config *config, const char *key, sqlite3_value *value, Error *err
     return error->rc;
   if (sqlite3_value_type(value) == SQLITE_NULL)
     return set_default(config, s, error);
+  if (sqlite3_value_type(value) == SQLITE_BLOB)
+    return refuse(s, "bad value", "(bytes)", error);
   text = (const char *)sqlite3_value_text(value);
   if (text == NULL)
     return error_nomem(error);
-  if (sqlite3_value_type(value) == SQLITE_BLOB ||
-      strlen(text) != (size_t)sqlite3_value_bytes(value))
+  if (strlen(text) != (size_t)sqlite3_value_bytes(value))
     return refuse(s, "bad value", "(bytes)", error);
   return set_text(config, s, text, "bad value", error);
 }

@@ -13,15 +13,17 @@
 
 typedef enum Mode { MODE_AUTO, MODE_CACHE, MODE_REFRESH } Mode;
 typedef enum OnError { ON_ERROR_FAIL, ON_ERROR_SKIP } OnError;
-typedef enum Progress { PROGRESS_AUTO, PROGRESS_ON, PROGRESS_OFF } Progress;
+typedef enum ProgressMode { PROGRESS_AUTO, PROGRESS_ON, PROGRESS_OFF } ProgressMode;
 
 typedef struct Config {
+  const char *(*check_url)(
+      const char *);                 /* Says what is wrong with a base_url, or NULL */
   char *base_url;                    /* Of the API, from sqlite3_malloc() */
   char *schema;                      /* Database the store is in */
   char *ca_file;                     /* PEM file, "" for the system's authorities */
   sqlite3_int64 mode;                /* A Mode */
   sqlite3_int64 on_error;            /* An OnError */
-  sqlite3_int64 progress;            /* A Progress */
+  sqlite3_int64 progress;            /* A ProgressMode */
   sqlite3_int64 concurrency;         /* Requests in flight at most */
   sqlite3_int64 requests_per_minute; /* Requests in any 60 seconds at most */
   sqlite3_int64 retries;             /* After the first try */
@@ -35,7 +37,7 @@ typedef struct Config {
 
 /* Fills in the defaults; what the environment says wrong is an error that names the
 ** variable. Free with config_free() also after a failure. */
-int config_init(Config *, Error *);
+int config_init(Config *, const char *(*check_url)(const char *), Error *);
 void config_free(Config *);
 
 /* Sets one setting; a NULL value gives it its default back. */

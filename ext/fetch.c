@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "session.h"
+#include "tally.h"
 
 #define TASK_PATH         "/v3/serp/naver/organic/task_get/advanced/"
 #define MAX_BACKOFF       60.0  /* Seconds between two tries at most */
@@ -21,9 +22,12 @@
 #define FIRST_POLL        5.0   /* Seconds before a pending task is asked again, */
 #define POLL_GROWTH       1.5   /* ... growing by this each time, */
 #define MAX_POLL          60.0  /* ... up to this */
-#define KEEP_BODY         65536 /* Bytes of an answer without rows that are kept */
-#define CODE_RATE_LIMIT   40202 /* Too many requests a minute */
-#define HTTP_TOO_MANY     429
+#define MAX_ARRIVALS                                                                   \
+  16 /* Answers dealt with at a time: bounds the memory of parsed
+                                ** ones, and is enough to share the cost of a commit */
+#define KEEP_BODY       65536 /* Bytes of an answer without rows that are kept */
+#define CODE_RATE_LIMIT 40202 /* Too many requests a minute */
+#define HTTP_TOO_MANY   429
 
 static int compare_jobs(const void *a, const void *b) {
   return strcmp(((const Job *)a)->id, ((const Job *)b)->id);
@@ -81,6 +85,7 @@ void job_free(Session *s, Job *job) {
   sqlite3_free(job->id);
   sqlite3_free(job->message);
   sqlite3_free(job->body);
+  sqlite3_free(job->post);
   sqlite3_free(job);
 }
 
@@ -214,6 +219,10 @@ static int refuse_all(Session *s, int code, const char *message, Error *error) {
   return error->rc;
 }
 
+static bool is_plain(const Job *job) {
+  return job->id[0] == '/';
+}
+
 static int send_job(Session *s, Job *job, Error *error) {
   HttpOptions options;
   const char *password = getenv("DATAFORSEO_PASSWORD");
@@ -229,10 +238,10 @@ static int send_job(Session *s, Job *job, Error *error) {
   options.connect_timeout_ms = (long)s->config.connect_timeout_ms;
   options.timeout_ms = (long)s->config.timeout_ms;
   options.max_body_bytes = (size_t)s->config.max_body_bytes;
-  path = sqlite3_mprintf("%s%s", TASK_PATH, job->id);
+  path = sqlite3_mprintf("%s%s", is_plain(job) ? "" : TASK_PATH, job->id);
   if (path == NULL)
     return error_nomem(error);
-  if (http_start(s->http, &options, path, NULL, job, error) == SQLITE_OK) {
+  if (http_start(s->http, &options, path, job->post, job, error) == SQLITE_OK) {
     unqueue(s, job);
     job->phase = JOB_FLYING;
     rate_count(s, http_now());
@@ -301,11 +310,12 @@ static bool poll_again(Session *s, Job *job) {
   return true;
 }
 
-/* Takes over a small body, so that naver_serp_task can show what the API said. */
+/* Takes over a body: of a plain call, or a small one, so that naver_serp_task can show
+** what the API said. */
 static void keep_body(Job *job, HttpReply *reply) {
   sqlite3_free(job->body);
   job->body = NULL;
-  if (reply->n_body <= KEEP_BODY) {
+  if (is_plain(job) || reply->n_body <= KEEP_BODY) {
     job->body = reply->body;
     job->n_body = reply->n_body;
     job->status = reply->status;
@@ -325,20 +335,20 @@ static int finish_judged(Session *s, Job *job, Error *error) {
 static int judge_answer(Session *s, Arrival *a, Error *error) {
   Job *job = a->job;
   HttpReply *reply = &a->reply;
-  Answer *answer =
-      answer_parse(reply->body ? reply->body : "", reply->n_body, reply->status, error);
   const char *note = "";
+  Answer *answer;
+  answer =
+      answer_parse(reply->body ? reply->body : "", reply->n_body, reply->status, error);
   if (answer == NULL)
     return error->rc;
+  a->answer = answer;
   job->from_network = true;
   if ((answer->ask_again &&
        try_again(s, job, reply->retry_after,
                  answer->code == CODE_RATE_LIMIT || reply->status == HTTP_TOO_MANY)) ||
-      (answer->state == STATE_PENDING && poll_again(s, job))) {
-    answer_free(answer);
+      (answer->state == STATE_PENDING && poll_again(s, job)))
     return SQLITE_OK;
-  }
-  a->keep = state_is_final(answer->state);
+  a->keep = answer->is_final;
   if (job->refresh && keep_must_stay(s, job->id, answer, error)) {
     a->keep = false;
     note = "; the stored answer was kept, mode 'cache' reads it";
@@ -347,7 +357,6 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
   job->code = answer->code;
   sqlite3_free(job->message);
   job->message = sqlite3_mprintf("%s%s", answer->message, note);
-  answer_free(answer);
   if (!a->keep) {
     keep_body(job, reply);
     finish_judged(s, job, error);
@@ -357,11 +366,29 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
   return error->rc;
 }
 
+/* A plain call's answer is its caller's to read, unless it is worth another try. */
+static int judge_plain(Session *s, Arrival *a, Error *error) {
+  Job *job = a->job;
+  HttpReply *reply = &a->reply;
+  a->answer = answer_parse_call(reply->body ? reply->body : "", reply->n_body,
+                                reply->status, error);
+  if (a->answer == NULL ||
+      (job->post == NULL && a->answer->ask_again &&
+       try_again(s, job, reply->retry_after,
+                 a->answer->code == CODE_RATE_LIMIT || reply->status == HTTP_TOO_MANY)))
+    return error->rc;
+  job->from_network = true;
+  keep_body(job, reply);
+  return job_finish(s, job, a->answer->state, a->answer->code,
+                    sqlite3_mprintf("%s", a->answer->message), error);
+}
+
 static int judge(Session *s, Arrival *a, Error *error) {
   char *transport = a->reply.transport;
   if (transport == NULL)
-    return judge_answer(s, a, error);
-  if (!a->reply.ask_again || !try_again(s, a->job, 0, false)) {
+    return is_plain(a->job) ? judge_plain(s, a, error) : judge_answer(s, a, error);
+  if (a->job->post || !a->reply.ask_again || !try_again(s, a->job, 0, false)) {
+    a->job->maybe_sent = a->reply.maybe_sent;
     a->reply.transport = NULL;
     job_finish(s, a->job, STATE_UNREACHABLE, 0, transport, error);
   }
@@ -391,30 +418,56 @@ static int settle(Session *s, Arrival *arrivals, int n, Error *error) {
 }
 
 int fetch_pump(Session *s, int ms, Error *error) {
-  Arrival *arrivals;
+  Arrival arrivals[MAX_ARRIVALS];
   double pause = (double)ms / 1000.0;
   int n = 0;
-  int n_room, i;
+  int i;
   s->last_pump = http_now();
   if (send_due(s, &pause, error) != SQLITE_OK || s->http == NULL)
     return error->rc;
   if (http_wait(s->http, (int)(pause * 1000.0 + 0.999), error) != SQLITE_OK)
     return error->rc;
-  n_room = http_in_flight(s->http);
-  if (n_room == 0)
-    return SQLITE_OK;
-  arrivals = sqlite3_malloc64((sqlite3_uint64)n_room * sizeof(*arrivals));
-  if (arrivals == NULL)
-    return error_nomem(error);
-  while (n < n_room && http_take(s->http, &arrivals[n].reply)) {
+  while (n < MAX_ARRIVALS && http_take(s->http, &arrivals[n].reply)) {
     arrivals[n].job = arrivals[n].reply.tag;
     arrivals[n].job->phase = JOB_LANDED;
+    arrivals[n].answer = NULL;
     arrivals[n].keep = false;
     n++;
   }
-  settle(s, arrivals, n, error);
-  for (i = 0; i < n; i++)
+  if (n)
+    settle(s, arrivals, n, error);
+  for (i = 0; i < n; i++) {
+    answer_free(arrivals[i].answer);
     http_reply_free(&arrivals[i].reply);
-  sqlite3_free(arrivals);
+  }
   return error->rc;
+}
+
+Answer *fetch_call(Session *s, const char *path, char *post, bool *maybe_sent,
+                   Error *error) {
+  Answer *answer = NULL;
+  Job *job = s->refused ? NULL : job_new(s, path, error);
+  *maybe_sent = false;
+  if (job == NULL) {
+    sqlite3_free(post);
+    error_set(error, SQLITE_ERROR, "%d %s (refused): %s", s->refused_code,
+              s->refused_message, state_hint(STATE_REFUSED, s->refused_code));
+    return NULL;
+  }
+  job->post = post;
+  while (job->phase != JOB_DONE && error->rc == SQLITE_OK) {
+    if (post == NULL && session_interrupted(s))
+      error_set(error, SQLITE_INTERRUPT, "interrupted");
+    else
+      fetch_pump(s, WAIT_MS, error);
+  }
+  *maybe_sent = job->maybe_sent || (job->phase == JOB_FLYING && post);
+  if (error->rc == SQLITE_OK && job->from_network)
+    answer =
+        answer_parse_call(job->body ? job->body : "", job->n_body, job->status, error);
+  else if (error->rc == SQLITE_OK)
+    error_set(error, SQLITE_ERROR, "%s (%s): %s", job->message, state_name(job->state),
+              state_hint(job->state, job->code));
+  job_free(s, job);
+  return answer;
 }

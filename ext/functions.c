@@ -63,7 +63,8 @@ static void config(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   int is_integer = 0;
   if (argc == 0)
     text = config_json(session_config(s), &error);
-  else if (argc == 1 || session_configure(s, key, argv[1], &error) == SQLITE_OK)
+  else if (argc == 1 ||
+           config_set(session_config(s), key, argv[1], &error) == SQLITE_OK)
     text = config_get(session_config(s), key, &is_integer, &error);
   if (error.rc != SQLITE_OK) {
     sqlite3_free(text);

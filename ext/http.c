@@ -47,8 +47,8 @@
 #endif
 
 /* Idle connections kept. libcurl's default follows the number of handles at work, so
-** it would close nearly all at the end of a statement. As many as `concurrency` can be.
-*/
+** it would close nearly all at the end of a statement. The most that `concurrency` may
+** be. */
 #define MAX_CONNECTIONS 1000L
 
 /* Bytes of a transport text with its terminator: libcurl's own text and a hint. */
@@ -75,7 +75,7 @@ typedef struct Request {
 /* A queue: added at the tail, taken at the head or from within. */
 typedef struct List {
   Request *head; /* NULL if empty */
-  Request *tail; /* Undefined if empty */
+  Request *tail; /* NULL if empty */
   int n;         /* Requests in it */
 } List;
 
@@ -83,9 +83,9 @@ struct Http {
   CURLM *multi;                    /* NULL until it is needed */
   pid_t pid;                       /* Process that made the curl handles */
   struct curl_slist *post_headers; /* NULL until the first POST */
-  List idle;
-  List active;
-  List finished;
+  List idle;                       /* Ready for use */
+  List active;                     /* In the multi handle */
+  List finished;                   /* Reply filled, not yet taken */
 };
 
 /* A base URL, read. */
@@ -263,7 +263,8 @@ static const char *place_read(Place *place /* OUT */, const char *url) {
   curl_url_cleanup(u);
   if (rc == CURLUE_OUT_OF_MEMORY)
     return NO_MEMORY;
-  if (rc == CURLUE_BAD_PORT_NUMBER || rc == CURLUE_NO_HOST)
+  if (rc == CURLUE_BAD_PORT_NUMBER || rc == CURLUE_NO_HOST ||
+      (rc == CURLUE_OK && place->host == NULL))
     return BAD_HOST;
   if (rc != CURLUE_OK)
     return BAD_URL;
@@ -709,12 +710,14 @@ int http_wait(Http *h, int ms, Error *error) {
     return rc;
   pipe_guard(&guard);
   mrc = perform(h);
-  /* Most events bring a part of an answer, so one look is not enough. */
+  /* Most events bring a part of an answer, so one look is not enough. With nothing
+  ** under way, curl_multi_poll() sleeps. */
   while (mrc == CURLM_OK && h->finished.n == 0) {
     double left_ms = (end - http_now()) * 1e3;
     if (left_ms <= 0)
       break;
-    mrc = curl_multi_poll(h->multi, NULL, 0, (int)left_ms + 1, NULL);
+    /* Not 0 in the last millisecond, which would spin */
+    mrc = curl_multi_poll(h->multi, NULL, 0, (int)left_ms + (left_ms < 1), NULL);
     if (mrc == CURLM_OK)
       mrc = perform(h);
   }
@@ -742,8 +745,7 @@ void http_reply_free(HttpReply *reply) {
   memset(reply, 0, sizeof(*reply));
 }
 
-/* ----------------------------------------------------------- stopping and ending ---
- */
+/* --------------------------------------------------------- stopping and ending --- */
 
 /* Makes every request of a list idle that has this tag; with `multi`, takes it out of
 ** there first, which closes its connection. */

@@ -5,7 +5,8 @@
 **
 ** One Http belongs to one SQLite connection and lives as long: its curl multi handle
 ** keeps connections alive between statements. No threads of our own. In a child after
-** fork() the parent's handle is left alone and a new one is made.
+** fork() the parent's handle is left alone (it leaks) and a new one is made; requests
+** that were under way are answered there with a transport text.
 **
 ** Fixed for every request: Basic authentication through USERNAME/PASSWORD options,
 ** gzip when the server has it, TLS verified always, https only (plain http only where
@@ -22,7 +23,8 @@ typedef struct Http Http;
 
 typedef struct HttpOptions {
   const char *base_url;    /* "https://api.dataforseo.com", no trailing slash needed */
-  const char *ca_file;     /* PEM file of trusted authorities, or NULL: the system's */
+  const char *ca_file;     /* PEM file of the authorities that are trusted, and no
+                           ** others; NULL or "": the system's */
   const char *user;        /* Never NULL */
   const char *password;    /* Never NULL */
   long connect_timeout_ms; /* For DNS, TCP and TLS together */
@@ -44,10 +46,12 @@ typedef struct HttpReply {
   size_t n_body; /* Bytes in body, the terminator not counted */
 } HttpReply;
 
-/* A new, idle Http. NULL when memory runs out or libcurl cannot start (error set). */
+/* A new, idle Http. NULL when memory runs out (error set). libcurl itself starts with
+** the first request or wait, so that who needs no network pays nothing. */
 Http *http_new(Error *);
 
-/* Stops what is under way and frees everything, without waiting for a resolver. */
+/* Stops what is under way and frees everything. NULL is ignored. Neither this nor
+** http_cancel() waits for a resolver, except with libcurl before 7.87. */
 void http_free(Http *);
 
 /* Checks a base URL: https://host[:port][/path], or http:// where the host is
@@ -56,7 +60,8 @@ void http_free(Http *);
 const char *http_check_base_url(const char *);
 
 /* The host (with port, if given) of a base URL, from sqlite3_malloc(): the `origin` of
-** stored answers. NULL when memory runs out. */
+** stored answers, in lower case and without the scheme's own port. "" for a base URL
+** that is not good. NULL when memory runs out. */
 char *http_origin(const char *base_url);
 
 /* Starts GET base_url + path, or POST of `post` as application/json where post is not
@@ -68,8 +73,9 @@ int http_start(Http *, const HttpOptions *, const char *path, const char *post,
 /* Requests that were started and not yet taken or cancelled. */
 int http_in_flight(const Http *);
 
-/* Drives all requests and waits up to ms (0: not at all) for something to happen.
-** Returns as soon as at least one request is over. */
+/* Drives all requests until at least one is over or ms have passed (0: does not wait).
+** With nothing in flight it sleeps for ms, which is what a retry that is not due needs.
+** SQLITE_OK, or the error is set. */
 int http_wait(Http *, int ms, Error *);
 
 /* Takes one finished request: true and the reply filled (the caller frees it with

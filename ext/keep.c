@@ -57,18 +57,15 @@ static int write_derived(Session *s, Side side, const char *id, Answer *answer,
   return error->rc;
 }
 
-/* Parses and writes one fetched answer, between store_begin() and store_end(). */
+/* Writes one fetched answer, between store_begin() and store_end(). */
 static int write_arrival(Session *s, Side side, const Arrival *a, Error *error) {
-  Answer *answer = answer_parse(a->reply.body, a->reply.n_body, a->reply.status, error);
   char *origin = http_origin(s->config.base_url);
   if (origin == NULL)
-    error_nomem(error);
-  if (error->rc == SQLITE_OK &&
-      store_put_body(s->store, side, a->job->id, a->reply.body, a->reply.n_body, origin,
+    return error_nomem(error);
+  if (store_put_body(s->store, side, a->job->id, a->reply.body, a->reply.n_body, origin,
                      error) == SQLITE_OK)
-    write_derived(s, side, a->job->id, answer, error);
+    write_derived(s, side, a->job->id, a->answer, error);
   sqlite3_free(origin);
-  answer_free(answer);
   return error->rc;
 }
 
@@ -278,7 +275,7 @@ int collect_import(Session *s, const char *body, size_t n, char **id, Error *err
   *id = NULL;
   if (answer == NULL)
     return error->rc;
-  if (!state_is_final(answer->state))
+  if (!answer->is_final)
     error_set(error, SQLITE_ERROR,
               "%s%s%s (%s): not a final answer, nothing was stored",
               answer->id ? "task " : "", answer->id ? answer->id : "", answer->message,

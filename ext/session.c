@@ -6,7 +6,6 @@
 
 Session *session_new(sqlite3 *db, Error *error) {
   Session *s = sqlite3_malloc64(sizeof(*s));
-  const char *wrong;
   if (s == NULL) {
     error_nomem(error);
     return NULL;
@@ -14,13 +13,7 @@ Session *session_new(sqlite3 *db, Error *error) {
   memset(s, 0, sizeof(*s));
   s->db = db;
   s->n_ref = 1;
-  if (config_init(&s->config, error) == SQLITE_OK) {
-    wrong = http_check_base_url(s->config.base_url);
-    if (wrong)
-      error_set(error, SQLITE_ERROR,
-                "environment variable NAVER_SERP_BASE_URL: bad value '%s': %s",
-                s->config.base_url, wrong);
-  }
+  config_init(&s->config, http_check_base_url, error);
   if (error->rc == SQLITE_OK)
     s->store = store_new(db, error);
   if (error->rc != SQLITE_OK) {
@@ -58,17 +51,6 @@ Store *session_store(Session *s) {
   return s->store;
 }
 
-int session_configure(Session *s, const char *key, sqlite3_value *value, Error *error) {
-  if (key && strcmp(key, "base_url") == 0 && sqlite3_value_type(value) != SQLITE_NULL) {
-    const char *url = (const char *)sqlite3_value_text(value);
-    const char *wrong = url ? http_check_base_url(url) : NULL;
-    if (wrong)
-      return error_set(error, SQLITE_ERROR, "bad value '%s' for base_url: %s", url,
-                       wrong);
-  }
-  return config_set(&s->config, key, value, error);
-}
-
 char *session_versions(void) {
   return sqlite3_mprintf("naver_serp %s, SQLite %s, libcurl %s, cJSON %s",
                          NAVER_SERP_VERSION, sqlite3_libversion(), http_version(),
@@ -80,9 +62,20 @@ void session_connect(Session *s) {
   s->n_connected++;
 }
 
+/* The last chance: answers that could not be written while a statement was running, which
+** often is why, since it holds a snapshot or a lock. */
+static void keep_what_temp_holds(Session *s) {
+  Error ignored = {SQLITE_OK, NULL};
+  if (store_flush_temp(s->store))
+    collect_derive_all(s, &ignored);
+  error_clear(&ignored);
+}
+
 void session_disconnect(Session *s) {
-  if (--s->n_connected == 0)
+  if (--s->n_connected == 0) {
+    keep_what_temp_holds(s);
     session_forget_statements(s);
+  }
   session_unref(s);
 }
 

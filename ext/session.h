@@ -17,11 +17,12 @@ typedef enum JobPhase {
 
 typedef struct Wait Wait;
 
-/* One id that a statement asks the API for. It stays until the statement ends, so that
+/* One id that a statement asks the API for, or a plain call. An id's job stays until the statement ends, so that
 ** nobody asks again; only an answer that the store has is let go at once, since there
 ** the store remembers. */
 typedef struct Job {
-  char *id;
+  char *id;   /* A task id; of a plain call its path, which starts with / */
+  char *post; /* Plain call: what is POSTed, or NULL for a GET */
   JobPhase phase;
   bool refresh;    /* Asked in mode 'refresh': what is stored does not count */
   int n_failed;    /* Tries that ended in something worth another try */
@@ -35,12 +36,14 @@ typedef struct Job {
   bool from_network; /* The API said so; else the request was never made */
   bool stored;       /* The store has it, on `side` */
   Side side;
-  int status; /* HTTP status the body came with */
-  char *body; /* Not stored: what the API sent, to show what is known */
+  int status;      /* HTTP status the body came with */
+  bool maybe_sent; /* Plain call without an answer: the API may have seen it */
+  char *body;      /* Not stored: what the API sent, to show what is known */
   size_t n_body;
   sqlite3_int64 number; /* Unique among the session's jobs */
   Wait *waits;          /* Collects that want to know */
-  struct Job *next;     /* In Session.jobs */
+  int n_user;       /* Collects that wait for it, have it in their list, or show it */
+  struct Job *next; /* In Session.jobs */
   struct Job *prev;
 } Job;
 
@@ -80,6 +83,9 @@ struct Session {
   double pause_until;    /* The API said it was asked too often */
 };
 
+/* Milliseconds between two looks for an interrupt: half of the promised 100. */
+#define WAIT_MS 50
+
 /* True once the user has asked to stop (Ctrl-C, sqlite3_interrupt()). */
 bool session_interrupted(Session *);
 
@@ -107,6 +113,13 @@ int fetch_wanted(const Session *);
 ** Some jobs may be done afterwards. */
 int fetch_pump(Session *, int ms, Error *);
 
+/* Makes a plain call: path starts with /, post (taken over, from sqlite3_malloc()) is
+** NULL for a GET. Blocks until there is an answer, which the caller frees. A GET is tried
+** again like any other and ends with sqlite3_interrupt(); a POST is sent at most once and
+** waited for, since what it did must be known. Without an answer (NULL) *maybe_sent says
+** whether the API may have seen the call, and the error is set. */
+Answer *fetch_call(Session *, const char *path, char *post, bool *maybe_sent, Error *);
+
 /* ---- keep.c: what goes into the store ---- */
 
 /* Stores the final answers among n replies, in as few commits as possible; sets the
@@ -114,7 +127,8 @@ int fetch_pump(Session *, int ms, Error *);
 typedef struct Arrival {
   Job *job;
   HttpReply reply;
-  bool keep; /* Final: to be stored */
+  Answer *answer; /* What the reply's body says, once that is known */
+  bool keep;      /* Final: to be stored */
 } Arrival;
 int keep_arrivals(Session *, Arrival *, int n, Error *);
 

@@ -496,6 +496,7 @@ static int create_tables(Store *store, SideState *side, Error *error) {
   sqlite3_free(sql);
   if (error->rc == SQLITE_OK)
     look_at_tables(store, side, error);
+  side->checked = false; /* Their schema version is not known, and may be rolled back */
   return error->rc;
 }
 
@@ -681,8 +682,9 @@ static bool temp_has_rows(Store *store, const char *where) {
   return found;
 }
 
-void store_flush_temp(Store *store) {
-  Error ignored = {0, NULL};
+bool store_flush_temp(Store *store) {
+  Error ignored = {SQLITE_OK, NULL};
+  bool moved = false;
   if (temp_has_rows(store, "length(body) > 0") &&
       store_begin(store, SIDE_MAIN, &ignored) == SQLITE_OK) {
     run(store, &ignored,
@@ -692,9 +694,10 @@ void store_flush_temp(Store *store) {
         store->side[SIDE_MAIN].schema);
     if (ignored.rc == SQLITE_OK)
       run(store, &ignored, "DELETE FROM temp.naver_serp_cache");
-    store_end(store, SIDE_MAIN, ignored.rc == SQLITE_OK, &ignored);
+    moved = store_end(store, SIDE_MAIN, ignored.rc == SQLITE_OK, &ignored) == SQLITE_OK;
   }
   error_clear(&ignored);
+  return moved;
 }
 
 void store_drop_stand_ins(Store *store) {

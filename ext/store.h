@@ -82,9 +82,9 @@ int store_put_item(Store *, Side, const Cell *cells, Error *);
 int store_put_task(Store *, Side, const char *id, const Cell *cells, Error *);
 int store_put_parsed(Store *, Side, const char *id, Error *);
 
-/* Moves what temp holds to SIDE_MAIN, if that can be written now; it is derived there
-** again when asked for. Failing changes nothing and is no error. */
-void store_flush_temp(Store *);
+/* Moves the answers that temp holds to SIDE_MAIN, if that can be written now; they are
+** derived there again when asked for. True if some were moved; failing changes nothing. */
+bool store_flush_temp(Store *);
 
 /* Where SIDE_MAIN cannot be written, its unparsed bodies are derived into temp under a
 ** body of no bytes (store_put_body() with n = 0). They hold for one statement of the

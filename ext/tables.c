@@ -19,6 +19,7 @@
 #include "tally.h"
 
 #define JSON_SUBTYPE         74 /* 'J': what SQLite's JSON functions look for */
+#define MAX_INTEGER          9223372036854775808.0 /* 2^63 */
 #define FIRST_UNSTORED_ROWID ((sqlite3_int64)1 << 62)
 
 /* ---- The two tables ------------------------------------------------------------- */
@@ -143,9 +144,10 @@ static int xDisconnect(sqlite3_vtab *vtab) {
 #define PLAN_ON_ERROR 8 /* argv: on_error */
 
 /* Estimates: a task has about 25 rows; asking for one may cost a request, which is
-** worth many rows read; a list is asked for at once. */
-#define COST_TASK 1000.0
-#define COST_LIST 20000.0
+** worth many rows read; a list is asked for at once, and has to be cheaper than two
+** tasks, or SQLite would look up `id = a OR id = b` one by one. */
+#define COST_TASK 3000.0
+#define COST_LIST 4000.0
 #define COST_ALL  1000000.0
 #define ROWS_TASK 25
 #define ROWS_LIST 2500
@@ -401,7 +403,8 @@ static int add_id(Cursor *cur, sqlite3_value *value, Error *error) {
   if (type == SQLITE_NULL || type == SQLITE_BLOB)
     return SQLITE_OK;
   id = (const char *)sqlite3_value_text(value);
-  return id ? collect_add(cur->collect, id, error) : error_nomem(error);
+  return id ? collect_add(cur->collect, id, (size_t)sqlite3_value_bytes(value), error)
+            : error_nomem(error);
 }
 
 static int add_ids(Cursor *cur, int plan, sqlite3_value *value, Error *error) {
@@ -478,8 +481,45 @@ static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int ar
 
 /* ---- Columns --------------------------------------------------------------------- */
 
+/* A REAL with the column's affinity: SQLite's text of it, or an integer if it is one. */
+static void result_real(sqlite3_context *ctx, double r, ColumnType type) {
+  bool whole = r >= -MAX_INTEGER && r < MAX_INTEGER && r == (double)(sqlite3_int64)r;
+  if (type == COLUMN_TEXT) {
+    char *z = sqlite3_mprintf("%!.15g", r);
+    if (z)
+      sqlite3_result_text(ctx, z, -1, sqlite3_free);
+    else
+      sqlite3_result_error_nomem(ctx);
+  } else if (whole && (type == COLUMN_INTEGER || type == COLUMN_NUMERIC)) {
+    sqlite3_result_int64(ctx, (sqlite3_int64)r);
+  } else {
+    sqlite3_result_double(ctx, r);
+  }
+}
+
+/* Text in a numeric column of a task that is not stored: a number if it reads as one, as
+** SQLite's own affinity has it. */
+static void result_numeric_text(sqlite3 *db, sqlite3_context *ctx, const Cell *cell) {
+  sqlite3_stmt *stmt = NULL;
+  sqlite3_value *value = NULL;
+  if (sqlite3_prepare_v2(db, "SELECT ?1", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_bind_text64(stmt, 1, cell->z, cell->n, SQLITE_TRANSIENT, SQLITE_UTF8) ==
+          SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW)
+    value = sqlite3_value_dup(sqlite3_column_value(stmt, 0));
+  sqlite3_finalize(stmt);
+  if (value == NULL)
+    sqlite3_result_error_nomem(ctx);
+  else if (sqlite3_value_numeric_type(value) == SQLITE_FLOAT)
+    result_real(ctx, sqlite3_value_double(value), COLUMN_NUMERIC);
+  else
+    sqlite3_result_value(ctx, value);
+  sqlite3_value_free(value);
+}
+
 /* A value of a task that is not stored, with the column's affinity. */
-static void result_cell(sqlite3_context *ctx, const Cell *cell, ColumnType type) {
+static void result_cell(sqlite3 *db, sqlite3_context *ctx, const Cell *cell,
+                        ColumnType type) {
   switch (cell->kind) {
   case CELL_NULL:
     break;
@@ -493,13 +533,17 @@ static void result_cell(sqlite3_context *ctx, const Cell *cell, ColumnType type)
     }
     break;
   case CELL_REAL:
-    sqlite3_result_double(ctx, cell->r);
+    result_real(ctx, cell->r, type);
     break;
   case CELL_TEXT:
+    if (type == COLUMN_INTEGER || type == COLUMN_NUMERIC)
+      result_numeric_text(db, ctx, cell);
+    else
+      sqlite3_result_text64(ctx, cell->z, cell->n, SQLITE_TRANSIENT, SQLITE_UTF8);
+    break;
   case CELL_JSON:
     sqlite3_result_text64(ctx, cell->z, cell->n, SQLITE_TRANSIENT, SQLITE_UTF8);
-    if (cell->kind == CELL_JSON)
-      sqlite3_result_subtype(ctx, JSON_SUBTYPE);
+    sqlite3_result_subtype(ctx, JSON_SUBTYPE);
     break;
   }
 }
@@ -533,7 +577,8 @@ static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
     sqlite3_result_text(ctx, cur->collect ? cur->outcome.source : "store", -1,
                         SQLITE_STATIC);
   else if (!cur->stepping)
-    result_cell(ctx, &cur->outcome.cells[k], kind->columns[k].type);
+    result_cell(session_db(table_of(cur)->session), ctx, &cur->outcome.cells[k],
+                kind->columns[k].type);
   else if (cur->map[cur->side][k] >= 0)
     result_stored(cur, ctx, k);
   return SQLITE_OK;
