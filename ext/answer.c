@@ -27,6 +27,7 @@
 #include "scan.h"
 #include "sqlite.h"
 
+#define KEEP_COPY      1048576 /* Bytes of room kept for the next answer */
 #define CODE_OK        20000
 #define CODE_DIGITS    9                  /* A code as text: more digits do not fit */
 #define EXACT_INTEGER  9007199254740992.0 /* 2^53: from here doubles skip integers */
@@ -51,20 +52,25 @@ typedef struct Lookup {
   unsigned char slot[SLOTS]; /* Column + 1, or 0 where free */
 } Lookup;
 
+struct AnswerReader {
+  Lookup by_item;   /* Members of an item */
+  Lookup by_result; /* Members of a result */
+  Buffer copy;      /* What scan.c rewrote of the body in hand */
+};
+
 /* What Answer.priv points to; the Answer is its first member. */
 typedef struct Document {
-  Answer answer;     /* What the caller sees */
-  cJSON *root;       /* The body, or NULL: not JSON, or no answer of the API */
-  cJSON *task;       /* tasks[0] if that is an object, else NULL */
-  cJSON *results;    /* Its result, or NULL */
+  Answer answer;              /* What the caller sees */
+  const AnswerReader *reader; /* Has the look-ups */
+  cJSON *root;                /* The body, or NULL: not JSON, or no answer of the API */
+  cJSON *task;                /* tasks[0] if that is an object, else NULL */
+  cJSON *results;             /* Its result, or NULL */
   cJSON *result;     /* Result number iResult, or NULL; saves walking there again */
   int iResult;       /* Which one `result` is */
   cJSON *items;      /* The items that answer_next_item() walks, or NULL */
   cJSON *item;       /* The next of them, or of a tasks_ready's results, or NULL */
   cJSON *ready_task; /* Whose results answer_next_ready() is at */
   bool ready_begun;  /* It was called */
-  Lookup by_item;    /* Members of an item */
-  Lookup by_result;  /* Members of a result */
   Buffer text;       /* JSON text of the row in hand */
   char *message;     /* Answer.message where it was put together here, or NULL */
 } Document;
@@ -366,7 +372,7 @@ static int lookup_find(const Lookup *lookup, const char *name) {
   return -1;
 }
 
-static void make_lookups(Document *d) {
+static void make_lookups(AnswerReader *d) {
   static const int result_columns[] = {
       TASK_keyword,       TASK_se_domain,   TASK_location_code,
       TASK_language_code, TASK_device,      TASK_os,
@@ -610,8 +616,26 @@ static void not_json(Document *d, const char *body, size_t n, const Scan *scan,
                                    (sqlite3_int64)scan->offset, http));
 }
 
-static Answer *parse(const char *body, size_t n_body, int http_status, bool call,
-                     Error *error) {
+AnswerReader *answer_reader_new(Error *error) {
+  AnswerReader *reader = sqlite3_malloc64(sizeof(*reader));
+  if (reader == NULL) {
+    error_nomem(error);
+    return NULL;
+  }
+  memset(reader, 0, sizeof(*reader));
+  make_lookups(reader);
+  return reader;
+}
+
+void answer_reader_free(AnswerReader *reader) {
+  if (reader == NULL)
+    return;
+  buffer_free(&reader->copy);
+  sqlite3_free(reader);
+}
+
+static Answer *parse(AnswerReader *reader, const char *body, size_t n_body,
+                     int http_status, bool call, Error *error) {
   Document *d = sqlite3_malloc64(sizeof(*d));
   Scan scan;
   if (d == NULL) {
@@ -619,10 +643,10 @@ static Answer *parse(const char *body, size_t n_body, int http_status, bool call
     return NULL;
   }
   memset(d, 0, sizeof(*d));
+  d->reader = reader;
   d->answer.priv = d;
   d->answer.n_result = 1;
-  make_lookups(d);
-  if (scan_json(&scan, body, n_body, error) != SQLITE_OK) {
+  if (scan_json(&scan, &reader->copy, body, n_body, error) != SQLITE_OK) {
     answer_free(&d->answer);
     return NULL;
   }
@@ -630,7 +654,8 @@ static Answer *parse(const char *body, size_t n_body, int http_status, bool call
     not_json(d, body, n_body, &scan, http_status);
   else
     read_document(d, &scan, http_status, call);
-  scan_free(&scan);
+  if (reader->copy.room > KEEP_COPY)
+    buffer_free(&reader->copy);
   if (d->answer.message == NULL) {
     error_nomem(error);
     answer_free(&d->answer);
@@ -639,13 +664,14 @@ static Answer *parse(const char *body, size_t n_body, int http_status, bool call
   return &d->answer;
 }
 
-Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *error) {
-  return parse(body, n_body, http_status, false, error);
+Answer *answer_parse(AnswerReader *reader, const char *body, size_t n_body,
+                     int http_status, Error *error) {
+  return parse(reader, body, n_body, http_status, false, error);
 }
 
-Answer *answer_parse_call(const char *body, size_t n_body, int http_status,
-                          Error *error) {
-  return parse(body, n_body, http_status, true, error);
+Answer *answer_parse_call(AnswerReader *reader, const char *body, size_t n_body,
+                          int http_status, Error *error) {
+  return parse(reader, body, n_body, http_status, true, error);
 }
 
 void answer_free(Answer *a) {
@@ -711,7 +737,8 @@ static bool fill_task(Document *d, cJSON *result, Cell *cells) {
             value_cell(text, member(task, "result_count"), &cells[TASK_result_count]) &&
             value_cell(text, data, &cells[TASK_data]);
   if (ok && cJSON_IsObject(result))
-    ok = fill_members(text, &d->by_result, result, member(result, "items"), cells);
+    ok = fill_members(text, &d->reader->by_result, result, member(result, "items"),
+                      cells);
   else if (ok && result)
     ok = print_cell(text, result, &cells[TASK_unmapped]);
   return ok && fill_gaps(text, data, cells);
@@ -752,7 +779,7 @@ int answer_next_item(Answer *a, Cell *cells, Error *error) {
   memset(cells, 0, ITEM_NCOL * sizeof(*cells));
   d->text.n = 0;
   if (cJSON_IsObject(item))
-    ok = fill_members(&d->text, &d->by_item, item, NULL, cells);
+    ok = fill_members(&d->text, &d->reader->by_item, item, NULL, cells);
   else
     ok = print_cell(&d->text, item, &cells[ITEM_unmapped]);
   if (!ok)
@@ -788,6 +815,10 @@ int answer_next_ready(Answer *a, Cell *cells, Error *error) {
   place_texts(&d->text, cells, READY_NCOL);
   d->item = list_next(member(d->ready_task, "result"), d->item);
   return SQLITE_ROW;
+}
+
+void answer_first_ready(Answer *a) {
+  ((Document *)a->priv)->ready_begun = false;
 }
 
 bool answer_post(Answer *a, int i, AnswerPost *post) {

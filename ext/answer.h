@@ -46,12 +46,20 @@ typedef struct Answer {
   void *priv;     /* The parsed document */
 } Answer;
 
+/* What reading needs again and again, kept from one answer to the next. Not shared
+** between threads; it has to outlive its answers. */
+typedef struct AnswerReader AnswerReader;
+
+AnswerReader *answer_reader_new(Error *);
+void answer_reader_free(AnswerReader *);
+
 /* Reads a body. http_status is the status it came with, 200 for one from the store.
 ** Always gives an Answer unless memory runs out (NULL, error set): a body that is not
 ** an answer is one whose state is STATE_UNREACHABLE, or what http_status alone says
 ** (401, 402: refused), with a message that says what is wrong and at
 ** which byte. The body is not referenced after the call. */
-Answer *answer_parse(const char *body, size_t n_body, int http_status, Error *);
+Answer *answer_parse(AnswerReader *, const char *body, size_t n_body, int http_status,
+                     Error *);
 
 /* Frees the answer and everything its cells point to. NULL is allowed. */
 void answer_free(Answer *);
@@ -73,8 +81,8 @@ int answer_first_item(Answer *, int iResult);
 ** answer_free() on this answer.
 **   - A member named like a column goes there: string -> CELL_TEXT, number ->
 **     CELL_INTEGER if its literal has neither fraction nor exponent (CELL_TEXT if it does
-**     not fit 64 bits), else CELL_REAL; true/false -> CELL_INTEGER 1/0; null -> CELL_NULL; object or
-**     array -> CELL_JSON with its compact text, in whichever column.
+**     not fit 64 bits), else CELL_REAL; true/false -> CELL_INTEGER 1/0; null ->
+**     CELL_NULL; object or array -> CELL_JSON with its compact text, in any column.
 **   - Any other member, a repeated one after its first, and one named "unmapped" goes
 **     into the object in ITEM_unmapped; CELL_NULL where there is none.
 **   - An item that is no object: every cell NULL, and ITEM_unmapped holds the value
@@ -84,11 +92,15 @@ int answer_next_item(Answer *, Cell *cells, Error *);
 
 /* Reads the answer of another call, tasks_ready or task_post: STATE_READY if the call as
 ** such went well (20000 at the top), whatever its tasks say; else as answer_parse(). */
-Answer *answer_parse_call(const char *body, size_t n_body, int http_status, Error *);
+Answer *answer_parse_call(AnswerReader *, const char *body, size_t n_body,
+                          int http_status, Error *);
 
 /* Fills cells[READY_NCOL] with the next element of any tasks[].result[]. SQLITE_ROW,
 ** SQLITE_DONE, or SQLITE_NOMEM with the error set. Cells as in answer_next_item(). */
 int answer_next_ready(Answer *, Cell *cells, Error *);
+
+/* Starts over with the first of them. */
+void answer_first_ready(Answer *);
 
 /* What task_post says of one task. */
 typedef struct AnswerPost {

@@ -169,7 +169,8 @@ static int fill_cells(Collect *c, const Job *job, Outcome *out, Error *error) {
   Cell *cells = c->cells;
   memset(cells, 0, sizeof(c->cells));
   if (job && job->body) {
-    c->answer = answer_parse(job->body, job->n_body, job->status, error);
+    c->answer =
+        answer_parse(c->session->reader, job->body, job->n_body, job->status, error);
     if (c->answer == NULL || answer_task(c->answer, 0, cells, error) != SQLITE_OK)
       return error->rc;
   }
@@ -195,7 +196,6 @@ static int job_outcome(Collect *c, Job *job, Outcome *out, Error *error) {
   out->source = job->from_network ? "network" : NULL;
   out->stored = job->stored;
   out->side = job->side;
-  out->number = job->number;
   return job->stored ? SQLITE_ROW : fill_cells(c, job, out, error);
 }
 
@@ -209,7 +209,6 @@ static int unasked_outcome(Collect *c, const char *id, TaskState state, int code
   out->state = state;
   out->code = code;
   out->message = message;
-  out->number = ++c->session->n_job;
   return fill_cells(c, NULL, out, error);
 }
 
@@ -223,8 +222,9 @@ TaskState collect_state(const char *name) {
 }
 
 /* Looks an id up in the store, deriving it if needed. SQLITE_ROW: that is the outcome;
-** SQLITE_DONE: nothing final is stored. In mode 'cache', and where the body is not even
-** an answer, what is stored is the outcome although it is not final. */
+** SQLITE_DONE: nothing final is stored. In mode 'cache', for an id the API cannot know,
+** and where the body is not even an answer, what is stored is the outcome although it is
+** not final. */
 static int stored_outcome(Collect *c, const char *id, Outcome *out, Error *error) {
   Session *s = c->session;
   StoredTask *found = &c->found;
@@ -238,7 +238,8 @@ static int stored_outcome(Collect *c, const char *id, Outcome *out, Error *error
   if (rc != SQLITE_ROW)
     return rc;
   out->state = collect_state(found->state);
-  if (!state_is_final(out->state) && found->code && c->mode != MODE_CACHE)
+  if (!state_is_final(out->state) && found->code && c->mode != MODE_CACHE &&
+      is_task_id(id))
     return SQLITE_DONE;
   out->id = found->id;
   out->code = found->code;
@@ -352,4 +353,16 @@ int collect_next(Collect *c, Outcome *out, Error *error) {
     progress_end(&c->progress);
   }
   return rc;
+}
+
+Answer *collect_ready(Session *s, Error *error) {
+  bool ignored; /* Asking changes nothing over there */
+  Answer *answer =
+      fetch_call(s, "/v3/serp/naver/organic/tasks_ready", NULL, &ignored, error);
+  if (answer && answer->state != STATE_READY) {
+    fetch_call_error(answer, "", error);
+    answer_free(answer);
+    answer = NULL;
+  }
+  return answer;
 }

@@ -53,8 +53,7 @@ typedef struct Outcome {
   const char *source;  /* "store", "network", or NULL if nobody answered */
   bool stored;         /* The rows are in the store, on `side` */
   Side side;
-  const Cell *cells;    /* Where not stored: TASK_NCOL cells of what is known */
-  sqlite3_int64 number; /* Where not stored: a number of its own, for a rowid */
+  const Cell *cells; /* Where not stored: TASK_NCOL cells of what is known */
 } Outcome;
 
 /* Starts an empty list. Ids are added one by one (copied), then collect_next() gives an
@@ -74,6 +73,10 @@ TaskState collect_state(const char *name);
 
 /* Derives every stored body that was not parsed yet. */
 int collect_derive_all(Session *, Error *);
+
+/* Asks for the finished tasks (tasks_ready): an answer whose state is STATE_READY, for
+** answer_next_ready(), or NULL with the error set. The caller frees it. Blocks. */
+Answer *collect_ready(Session *, Error *);
 
 /* Stores a saved answer. On SQLITE_OK *id is its task id, from sqlite3_malloc(). */
 int collect_import(Session *, const char *body, size_t n, char **id, Error *);

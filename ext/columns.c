@@ -50,3 +50,15 @@ const char *column_sql_type(const Column *column) {
   }
   return "";
 }
+
+char *columns_declaration(const Column *columns, int n) {
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  int k;
+  sqlite3_str_appendall(out, "CREATE TABLE x(");
+  for (k = 0; k < n; k++)
+    sqlite3_str_appendf(out, "%s%s %s%s", k ? ", " : "", columns[k].name,
+                        column_sql_type(&columns[k]),
+                        columns[k].hidden ? " HIDDEN" : "");
+  sqlite3_str_appendchar(out, 1, ')');
+  return sqlite3_str_finish(out);
+}

@@ -181,6 +181,10 @@ extern const ColumnList task_columns; /* TASK_..., stored in naver_serp_tasks */
 /* The SQL type name of a column: "TEXT", "INTEGER", "NUMERIC", or "" for JSON. */
 const char *column_sql_type(const Column *);
 
+/* The CREATE TABLE statement that declares a virtual table of n columns, from
+** sqlite3_malloc(); NULL if there is no memory. */
+char *columns_declaration(const Column *, int n);
+
 /* One value on its way from an answer to the store or to a result. The text is
 ** UTF-8 without terminator counted, borrowed from whoever filled the cell. */
 typedef enum { CELL_NULL, CELL_INTEGER, CELL_REAL, CELL_TEXT, CELL_JSON } CellKind;

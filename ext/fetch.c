@@ -52,7 +52,6 @@ Job *job_new(Session *s, const char *id, Error *error) {
     error_nomem(error);
     return NULL;
   }
-  job->number = ++s->n_job;
   job->give_up = http_now() + (double)s->config.wait_seconds;
   job->next = s->jobs;
   if (s->jobs)
@@ -337,8 +336,8 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
   HttpReply *reply = &a->reply;
   const char *note = "";
   Answer *answer;
-  answer =
-      answer_parse(reply->body ? reply->body : "", reply->n_body, reply->status, error);
+  answer = answer_parse(s->reader, reply->body ? reply->body : "", reply->n_body,
+                        reply->status, error);
   if (answer == NULL)
     return error->rc;
   a->answer = answer;
@@ -370,8 +369,8 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
 static int judge_plain(Session *s, Arrival *a, Error *error) {
   Job *job = a->job;
   HttpReply *reply = &a->reply;
-  a->answer = answer_parse_call(reply->body ? reply->body : "", reply->n_body,
-                                reply->status, error);
+  a->answer = answer_parse_call(s->reader, reply->body ? reply->body : "",
+                                reply->n_body, reply->status, error);
   if (a->answer == NULL ||
       (job->post == NULL && a->answer->ask_again &&
        try_again(s, job, reply->retry_after,
@@ -443,6 +442,26 @@ int fetch_pump(Session *s, int ms, Error *error) {
   return error->rc;
 }
 
+/* A call has no mode to try it with, as state_hint() would say. */
+static const char *call_hint(TaskState state, int code) {
+  return state == STATE_UNREACHABLE ? "try again later"
+         : state == STATE_REFUSED   ? state_hint(state, code)
+                                    : "see the status code in the API's documentation";
+}
+
+int fetch_call_error(const Answer *answer, const char *prefix, Error *error) {
+  const char *message = answer->message;
+  int n = (int)strlen(message);
+  if (n > 0 && message[n - 1] == '.')
+    n--;
+  if (answer->code)
+    return error_set(error, SQLITE_ERROR, "%s%d %.*s (%s): %s", prefix, answer->code, n,
+                     message, state_name(answer->state),
+                     call_hint(answer->state, answer->code));
+  return error_set(error, SQLITE_ERROR, "%s%.*s (%s): %s", prefix, n, message,
+                   state_name(answer->state), call_hint(answer->state, answer->code));
+}
+
 Answer *fetch_call(Session *s, const char *path, char *post, bool *maybe_sent,
                    Error *error) {
   Answer *answer = NULL;
@@ -463,11 +482,11 @@ Answer *fetch_call(Session *s, const char *path, char *post, bool *maybe_sent,
   }
   *maybe_sent = job->maybe_sent || (job->phase == JOB_FLYING && post);
   if (error->rc == SQLITE_OK && job->from_network)
-    answer =
-        answer_parse_call(job->body ? job->body : "", job->n_body, job->status, error);
+    answer = answer_parse_call(s->reader, job->body ? job->body : "", job->n_body,
+                               job->status, error);
   else if (error->rc == SQLITE_OK)
     error_set(error, SQLITE_ERROR, "%s (%s): %s", job->message, state_name(job->state),
-              state_hint(job->state, job->code));
+              call_hint(job->state, job->code));
   job_free(s, job);
   return answer;
 }

@@ -37,12 +37,13 @@ static bool temp_can_help(int rc) {
          (rc & 0xff) != SQLITE_INTERRUPT;
 }
 
-/* Writes what is derived from an answer whose body is in place. */
+/* Writes what is derived from an answer. Its body, or the mark on it, has to follow. */
 static int write_derived(Session *s, Side side, const char *id, Answer *answer,
                          Error *error) {
   Cell items[ITEM_NCOL];
   Cell task[TASK_NCOL];
   int i;
+  store_put_start(s->store, side, id, error);
   for (i = 0; i < answer->n_result && error->rc == SQLITE_OK; i++) {
     answer_first_item(answer, i);
     while (answer_next_item(answer, items, error) == SQLITE_ROW) {
@@ -52,8 +53,14 @@ static int write_derived(Session *s, Side side, const char *id, Answer *answer,
     if (error->rc == SQLITE_OK && answer_task(answer, i, task, error) == SQLITE_OK)
       store_put_task(s->store, side, id, task, error);
   }
-  if (error->rc == SQLITE_OK)
-    store_put_parsed(s->store, side, id, error);
+  return error->rc;
+}
+
+/* Writes an answer with its body. */
+static int write_answer(Session *s, Side side, const char *id, Answer *answer,
+                        const char *body, size_t n, const char *origin, Error *error) {
+  if (write_derived(s, side, id, answer, error) == SQLITE_OK)
+    store_put_body(s->store, side, id, body, n, origin, error);
   return error->rc;
 }
 
@@ -62,9 +69,8 @@ static int write_arrival(Session *s, Side side, const Arrival *a, Error *error) 
   char *origin = http_origin(s->config.base_url);
   if (origin == NULL)
     return error_nomem(error);
-  if (store_put_body(s->store, side, a->job->id, a->reply.body, a->reply.n_body, origin,
-                     error) == SQLITE_OK)
-    write_derived(s, side, a->job->id, a->answer, error);
+  write_answer(s, side, a->job->id, a->answer, a->reply.body, a->reply.n_body, origin,
+               error);
   sqlite3_free(origin);
   return error->rc;
 }
@@ -142,7 +148,7 @@ static Answer *read_stored(Session *s, Side side, const char *id, Error *error) 
   size_t n;
   int rc = store_body(s->store, side, id, &body, &n, error);
   if (rc == SQLITE_ROW) {
-    answer = answer_parse(body, n, 200, error);
+    answer = answer_parse(s->reader, body, n, 200, error);
     store_body_done(s->store, side);
   } else if (rc == SQLITE_DONE) {
     error_set(error, SQLITE_ERROR, "task %s vanished from the store", id);
@@ -154,8 +160,8 @@ static Answer *read_stored(Session *s, Side side, const char *id, Error *error) 
 static int derive_to_temp(Session *s, const char *id, Error *error) {
   Answer *answer = read_stored(s, SIDE_MAIN, id, error);
   if (answer && store_begin(s->store, SIDE_TEMP, error) == SQLITE_OK) {
-    if (store_put_body(s->store, SIDE_TEMP, id, "", 0, NULL, error) == SQLITE_OK)
-      write_derived(s, SIDE_TEMP, id, answer, error);
+    if (write_answer(s, SIDE_TEMP, id, answer, "", 0, NULL, error) == SQLITE_OK)
+      store_copy_origin(s->store, id, error);
     store_end(s->store, SIDE_TEMP, error->rc == SQLITE_OK, error);
   }
   answer_free(answer);
@@ -165,8 +171,8 @@ static int derive_to_temp(Session *s, const char *id, Error *error) {
 /* Derives in place, between store_begin() and store_end(). */
 static int derive_in_place(Session *s, Side side, const char *id, Error *error) {
   Answer *answer = read_stored(s, side, id, error);
-  if (answer && store_put_again(s->store, side, id, error) == SQLITE_OK)
-    write_derived(s, side, id, answer, error);
+  if (answer && write_derived(s, side, id, answer, error) == SQLITE_OK)
+    store_put_parsed(s->store, side, id, error);
   answer_free(answer);
   return error->rc;
 }
@@ -271,7 +277,7 @@ bool keep_must_stay(Session *s, const char *id, const Answer *answer, Error *err
 }
 
 int collect_import(Session *s, const char *body, size_t n, char **id, Error *error) {
-  Answer *answer = answer_parse(body, n, 200, error);
+  Answer *answer = answer_parse(s->reader, body, n, 200, error);
   *id = NULL;
   if (answer == NULL)
     return error->rc;
@@ -292,9 +298,7 @@ int collect_import(Session *s, const char *body, size_t n, char **id, Error *err
         "changed; DELETE it from naver_serp_cache first to replace it",
         answer->id, state_name(answer->state));
   if (error->rc == SQLITE_OK && store_begin(s->store, SIDE_MAIN, error) == SQLITE_OK) {
-    if (store_put_body(s->store, SIDE_MAIN, answer->id, body, n, NULL, error) ==
-        SQLITE_OK)
-      write_derived(s, SIDE_MAIN, answer->id, answer, error);
+    write_answer(s, SIDE_MAIN, answer->id, answer, body, n, NULL, error);
     store_end(s->store, SIDE_MAIN, error->rc == SQLITE_OK, error);
   }
   if (error->rc == SQLITE_OK && (*id = sqlite3_mprintf("%s", answer->id)) == NULL)

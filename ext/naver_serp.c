@@ -6,9 +6,10 @@
 **     FROM naver_serp('03171324-1535-0066-0000-770617fdc9a8') WHERE type = 'organic';
 **
 ** This is the entry point. Loading registers, with one connection, the table-valued
-** functions naver_serp and naver_serp_task (tables.c) and the scalar functions
-** naver_serp_import, naver_serp_config and naver_serp_version (functions.c). It opens
-** no file, reaches no network and makes no table.
+** functions naver_serp and naver_serp_task (tables.c), the tables naver_serp_ready
+** (ready.c) and naver_serp_post (post.c) and the scalar functions naver_serp_import,
+** naver_serp_config and naver_serp_version (functions.c). It opens no file, reaches no
+** network and makes no table.
 **
 ** The library stays loaded once it was (SQLITE_OK_LOAD_PERMANENTLY): libcurl may have a
 ** thread of its own in a name look-up that outlives the connection.
@@ -16,6 +17,8 @@
 #include <sqlite3ext.h>
 SQLITE_EXTENSION_INIT1
 #include "functions.h"
+#include "post.h"
+#include "ready.h"
 #include "tables.h"
 
 #ifdef _WIN32
@@ -37,7 +40,9 @@ EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
   }
   session = session_new(db, &error);
   if (session) {
-    if (tables_register(session, &error) == SQLITE_OK)
+    if (tables_register(session, &error) == SQLITE_OK &&
+        ready_register(session, &error) == SQLITE_OK &&
+        post_register(session, &error) == SQLITE_OK)
       functions_register(session, &error);
     session_unref(session);
   }

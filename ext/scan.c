@@ -64,9 +64,9 @@ static const Byte *fail_byte(Scanner *s, const Byte *at) {
 
 /* Copies what is not copied yet, up to `upto`. */
 static bool keep(Scanner *s, const Byte *upto) {
-  Buffer *copy = &s->out->copy;
+  Buffer *copy = s->out->copy;
   size_t n = (size_t)(upto - s->kept);
-  if (copy->z == NULL) {
+  if (copy->n == 0) {
     size_t whole = (size_t)(s->end - s->kept) + COPY_SLACK;
     if (buffer_reserve(copy, whole < copy->max ? whole : copy->max) != BUFFER_OK)
       return false;
@@ -77,7 +77,7 @@ static bool keep(Scanner *s, const Byte *upto) {
 
 /* Puts U+FFFD where the body has the bytes from..to. */
 static const Byte *replace(Scanner *s, const Byte *from, const Byte *to) {
-  if (!keep(s, from) || buffer_add(&s->out->copy, replacement, 3) != BUFFER_OK) {
+  if (!keep(s, from) || buffer_add(s->out->copy, replacement, 3) != BUFFER_OK) {
     s->nomem = true;
     return NULL;
   }
@@ -88,8 +88,8 @@ static const Byte *replace(Scanner *s, const Byte *from, const Byte *to) {
 /* Makes the number from..to a string that keeps its literal; see SCAN_NUMBER. */
 static const Byte *quote_number(Scanner *s, const Byte *from, const Byte *to) {
   static const char opening[] = {'"', SCAN_NUMBER};
-  if (!keep(s, from) || buffer_add(&s->out->copy, opening, 2) != BUFFER_OK ||
-      !keep(s, to) || buffer_add(&s->out->copy, "\"", 1) != BUFFER_OK) {
+  if (!keep(s, from) || buffer_add(s->out->copy, opening, 2) != BUFFER_OK ||
+      !keep(s, to) || buffer_add(s->out->copy, "\"", 1) != BUFFER_OK) {
     s->nomem = true;
     return NULL;
   }
@@ -443,32 +443,24 @@ static const Byte *scan_text(Scanner *s, const Byte *p) {
   return p;
 }
 
-int scan_json(Scan *scan, const char *body, size_t n, Error *error) {
+int scan_json(Scan *scan, Buffer *copy, const char *body, size_t n, Error *error) {
   Scanner s;
   size_t mark = n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
   memset(scan, 0, sizeof(*scan));
   memset(&s, 0, sizeof(s));
-  buffer_init(&scan->copy, n < SIZE_MAX / 8 ? n * WORST_GROWTH : SIZE_MAX / 2);
+  scan->copy = copy;
+  copy->n = 0;
+  copy->max = n < SIZE_MAX / 8 ? n * WORST_GROWTH : SIZE_MAX / 2;
   s.start = (const Byte *)(n ? body : "");
   s.end = s.start + n;
   s.kept = s.start + mark;
   s.out = scan;
   s.point_is_dot = strcmp(localeconv()->decimal_point, ".") == 0;
-  if (scan_text(&s, s.kept) && scan->copy.z && !keep(&s, s.end))
+  if (scan_text(&s, s.kept) && copy->n && !keep(&s, s.end))
     s.nomem = true;
-  if (s.nomem) {
-    scan_free(scan);
+  if (s.nomem)
     return error_nomem(error);
-  }
-  if (scan->reason)
-    scan_free(scan);
-  scan->z = scan->copy.z ? scan->copy.z : (const char *)s.start + mark;
-  scan->n = scan->copy.z ? scan->copy.n : n - mark;
+  scan->z = copy->n ? copy->z : (const char *)s.start + mark;
+  scan->n = copy->n ? copy->n : n - mark;
   return SQLITE_OK;
-}
-
-void scan_free(Scan *scan) {
-  buffer_free(&scan->copy);
-  scan->z = NULL;
-  scan->n = 0;
 }

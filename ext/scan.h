@@ -37,14 +37,12 @@ typedef struct Scan {
   bool has_numbers;   /* Some strings stand for number literals (SCAN_NUMBER) */
   const char *reason; /* Why it is not JSON, a static text, or NULL if it is */
   size_t offset;      /* Byte of the body where that was seen, counted from 0 */
-  Buffer copy;        /* The rewritten text, empty if nothing needed it */
+  Buffer *copy;       /* The rewritten text, empty if nothing needed it */
 } Scan;
 
 /* Checks n bytes. Returns SQLITE_OK (look at Scan.reason) or SQLITE_NOMEM with the
-** error set. The body must outlive the Scan. */
-int scan_json(Scan *, const char *body, size_t n, Error *);
-
-/* Frees the copy. */
-void scan_free(Scan *);
+** error set. `copy` is the caller's, to be used again from body to body; it and the body
+** must outlive the Scan. */
+int scan_json(Scan *, Buffer *copy, const char *body, size_t n, Error *);
 
 #endif

@@ -16,6 +16,8 @@ Session *session_new(sqlite3 *db, Error *error) {
   config_init(&s->config, http_check_base_url, error);
   if (error->rc == SQLITE_OK)
     s->store = store_new(db, error);
+  if (error->rc == SQLITE_OK)
+    s->reader = answer_reader_new(error);
   if (error->rc != SQLITE_OK) {
     session_unref(s);
     return NULL;
@@ -33,6 +35,7 @@ void session_unref(Session *s) {
   job_free_all(s);
   http_free(s->http);
   store_free(s->store);
+  answer_reader_free(s->reader);
   sqlite3_finalize(s->interrupt);
   config_free(&s->config);
   sqlite3_free(s->sent);
@@ -102,13 +105,11 @@ void session_leave(Session *s) {
 }
 
 int session_prepare(Session *s, Error *error) {
-  if (s->prepared)
-    return SQLITE_OK;
-  if (store_open(s->store, s->config.schema, error) == SQLITE_OK) {
-    store_drop_stand_ins(s->store);
-    store_flush_temp(s->store);
-    s->prepared = s->n_cursor > 0;
-  }
+  if (store_open(s->store, s->config.schema, error) != SQLITE_OK || s->prepared)
+    return error->rc;
+  store_drop_stand_ins(s->store);
+  store_flush_temp(s->store);
+  s->prepared = s->n_cursor > 0;
   return error->rc;
 }
 

@@ -17,9 +17,9 @@ typedef enum JobPhase {
 
 typedef struct Wait Wait;
 
-/* One id that a statement asks the API for, or a plain call. An id's job stays until the statement ends, so that
-** nobody asks again; only an answer that the store has is let go at once, since there
-** the store remembers. */
+/* One id that a statement asks the API for, or a plain call. An id's job stays until the
+** statement ends, so that nobody asks again; only an answer that the store has is let go
+** at once, since there the store remembers. */
 typedef struct Job {
   char *id;   /* A task id; of a plain call its path, which starts with / */
   char *post; /* Plain call: what is POSTed, or NULL for a GET */
@@ -40,8 +40,7 @@ typedef struct Job {
   bool maybe_sent; /* Plain call without an answer: the API may have seen it */
   char *body;      /* Not stored: what the API sent, to show what is known */
   size_t n_body;
-  sqlite3_int64 number; /* Unique among the session's jobs */
-  Wait *waits;          /* Collects that want to know */
+  Wait *waits;      /* Collects that want to know */
   int n_user;       /* Collects that wait for it, have it in their list, or show it */
   struct Job *next; /* In Session.jobs */
   struct Job *prev;
@@ -61,15 +60,15 @@ struct Session {
   int n_ref;
   int n_connected;      /* Virtual tables connected */
   int n_cursor;         /* Cursors open */
-  bool prepared;        /* store_open() was called since the statement began */
+  bool prepared;        /* What temp holds was looked at since the statement began */
   bool main_unwritable; /* A write failed in a way that the next would, too */
   Config config;
   Store *store;
+  AnswerReader *reader;
   Http *http;              /* Made for the first request */
   sqlite3_stmt *interrupt; /* SELECT 1: notices an interrupt before SQLite 3.41 */
   void *tree;              /* Job by id, for tsearch() */
   Job *jobs;               /* All of them */
-  sqlite3_int64 n_job;     /* Jobs ever made: gives Job.number */
   int n_queued;            /* Jobs in JOB_QUEUED, */
   int n_polling;           /* ... and among them those that wait to be polled */
   double next_due;         /* No queued job is due before this */
@@ -119,6 +118,10 @@ int fetch_pump(Session *, int ms, Error *);
 ** waited for, since what it did must be known. Without an answer (NULL) *maybe_sent says
 ** whether the API may have seen the call, and the error is set. */
 Answer *fetch_call(Session *, const char *path, char *post, bool *maybe_sent, Error *);
+
+/* The error for a call that was answered with a refusal: "40202 ... (unreachable): hint",
+** behind `prefix`. Returns its code. */
+int fetch_call_error(const Answer *, const char *prefix, Error *);
 
 /* ---- keep.c: what goes into the store ---- */
 

@@ -18,34 +18,53 @@ typedef enum Statement {
   ST_PUT_ITEM,
   ST_PUT_TASK,
   ST_PUT_PARSED,
+  ST_NEXT_POST,
+  ST_PUT_POST,
+  ST_SET_POST,
+  ST_DROP_POST,
   N_STATEMENT
 } Statement;
 
 /* %w is the schema's name. ST_PUT_ITEM and ST_PUT_TASK are built from column lists. */
 static const char *const aSql[N_STATEMENT] = {
-    "SELECT c.id, t.state, t.status_code, t.status_message, c.parsed"
-    " FROM \"%w\".naver_serp_cache c LEFT JOIN \"%w\".naver_serp_tasks t ON t.id = c.id"
+    "SELECT c.id, t.state, t.status_code, t.status_message, c.parsed <> 0"
+    " FROM \"%w\".naver_serp_cache c LEFT JOIN \"%w\".naver_serp_tasks t ON t.id = "
+    "c.id AND t.stamp = c.parsed"
     " WHERE c.id = ?1",
     "SELECT body FROM \"%w\".naver_serp_cache WHERE id = ?1",
-    "SELECT id FROM \"%w\".naver_serp_cache WHERE parsed <> 1 AND id > ?1"
+    "SELECT id FROM \"%w\".naver_serp_cache WHERE parsed = 0 AND id > ?1"
     " ORDER BY id LIMIT 1",
     "SELECT id, state, status_code, status_message, 1 FROM \"%w\".naver_serp_tasks"
     " WHERE state IN ('pending', 'refused', 'unreachable') AND id > ?1"
     " ORDER BY id LIMIT 1",
-    "INSERT OR REPLACE INTO \"%w\".naver_serp_cache(id, body, origin)"
-    " VALUES(?1, ?2, ?3)",
+    "INSERT OR REPLACE INTO \"%w\".naver_serp_cache(id, body, origin, parsed)"
+    " VALUES(?1, ?2, ?3, ?4)",
     "DELETE FROM \"%w\".naver_serp_tasks WHERE id = ?1",
     "SELECT coalesce(max(task), 0) + 1 FROM \"%w\".naver_serp_tasks",
     "DELETE FROM \"%w\".naver_serp_items WHERE item BETWEEN ?1 AND ?2",
     NULL,
     NULL,
-    "UPDATE \"%w\".naver_serp_cache SET parsed = 1 WHERE id = ?1",
+    "UPDATE \"%w\".naver_serp_cache SET parsed = ?2 WHERE id = ?1",
+    "SELECT coalesce(max(post), 0) + 1 FROM \"%w\".naver_serp_posts",
+    "INSERT INTO \"%w\".naver_serp_posts(keyword, priority, depth, max_crawl_pages,"
+    " device, os, se_domain, search_param, url, tag, options, id, state, status_code,"
+    " status_message, cost, posted_at)"
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, printf('%%36s', ''),"
+    " 'unreachable', 100000,"
+    " printf('%%-300s', 'not recorded yet: see naver_serp_post'), 0.1,"
+    " printf('%%26s', ''))",
+    "UPDATE \"%w\".naver_serp_posts SET id = ?2, state = ?3, status_code = ?4,"
+    " status_message = ?5, cost = ?6,"
+    " posted_at = strftime('%%Y-%%m-%%d %%H:%%M:%%S +00:00', 'now') WHERE post = ?1",
+    "DELETE FROM \"%w\".naver_serp_posts WHERE post = ?1",
 };
 
 typedef struct SideState {
   char *schema;                    /* Name of the database, from sqlite3_malloc() */
   bool exists;                     /* The store's tables are there and are ours */
   bool checked;                    /* `exists` was found at schema version `version` */
+  bool lost_tables;                /* Some are there, but not all */
+  char *file;                      /* Of the database, from sqlite3_malloc() */
   int version;                     /* PRAGMA schema_version at the last look */
   sqlite3_stmt *stmt_version;      /* Reads it */
   sqlite3_stmt *stmt[N_STATEMENT]; /* Prepared when first used */
@@ -54,17 +73,23 @@ typedef struct SideState {
 struct Store {
   sqlite3 *db;
   SideState side[N_SIDE];
+  bool owns_transaction;    /* ... and with it a transaction */
   bool in_savepoint;        /* store_begin() opened one */
+  bool in_commit;           /* The user's transaction is being committed */
   bool lift_query_only;     /* store_begin() switched PRAGMA query_only off */
   sqlite3_int64 last_rowid; /* sqlite3_last_insert_rowid() before store_begin() */
   StoredTask found;         /* Owner of the texts last handed out */
+  sqlite3_int64 stamp;      /* Of the answer being written */
   sqlite3_int64 task;   /* Number of the task being written, 0 before its first row */
   sqlite3_int64 n_item; /* Its items so far */
 };
 
 static const char *const aTable[] = {"naver_serp_cache", "naver_serp_tasks",
-                                     "naver_serp_items"};
-#define N_TABLE 3
+                                     "naver_serp_items", "naver_serp_posts"};
+#define N_TABLE     3 /* The store of answers: all of them or none */
+#define POSTS_TABLE 3 /* Of its own: there once something was posted */
+
+static const ColumnList post_list = {post_columns, POST_NCOL, 'p'};
 
 /* True for a column that is in its list's own table. */
 static bool is_derived(const ColumnList *list, int k) {
@@ -95,6 +120,7 @@ static void forget_statements(SideState *side) {
 static void forget_side(SideState *side) {
   forget_statements(side);
   sqlite3_free(side->schema);
+  sqlite3_free(side->file);
   memset(side, 0, sizeof(*side));
 }
 
@@ -143,11 +169,12 @@ static int run(Store *store, Error *error, const char *format, ...) {
 static char *insert_sql(const char *schema, bool items) {
   const ColumnList *list = items ? &item_columns : &task_columns;
   sqlite3_str *out = sqlite3_str_new(NULL);
-  int n = items ? 3 : 4;
+  int n = items ? 3 : 5;
   int k;
   sqlite3_str_appendf(out, "INSERT INTO \"%w\".%s", schema,
-                      items ? "naver_serp_items(item, task, odd"
-                            : "naver_serp_tasks(task, first_item, last_item, odd");
+                      items
+                          ? "naver_serp_items(item, task, odd"
+                          : "naver_serp_tasks(task, first_item, last_item, odd, stamp");
   for (k = 0; k < list->n; k++) {
     if (is_derived(list, k)) {
       sqlite3_str_appendf(out, ", %s", list->a[k].name);
@@ -210,6 +237,29 @@ static int run_with_id(Store *store, Side side, Statement which, const char *id,
   return finish(store, stmt, error);
 }
 
+/* PRAGMA query_only also stops writes to temp, which is private to the connection and
+** no file of the user's: it is lifted while temp is written. */
+static int lift_query_only(Store *store, Error *error) {
+  sqlite3_stmt *stmt = NULL;
+  bool on = false;
+  if (sqlite3_prepare_v2(store->db, "PRAGMA query_only", -1, &stmt, NULL) != SQLITE_OK)
+    return error_from_db(error, store->db, "store");
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    on = sqlite3_column_int(stmt, 0) != 0;
+  if (sqlite3_finalize(stmt) != SQLITE_OK)
+    return error_from_db(error, store->db, "store");
+  if (on && run(store, error, "PRAGMA query_only = 0") == SQLITE_OK)
+    store->lift_query_only = true;
+  return error->rc;
+}
+
+/* Under an interrupt this fails, and is tried again when the store is opened next. */
+static void restore_query_only(Store *store) {
+  if (store->lift_query_only &&
+      sqlite3_exec(store->db, "PRAGMA query_only = 1", NULL, NULL, NULL) == SQLITE_OK)
+    store->lift_query_only = false;
+}
+
 /* ---- What is there ------------------------------------------------------------ */
 
 /* True if a table of the store has the column, with its type, as a plain column. */
@@ -228,17 +278,27 @@ static bool shape_has(sqlite3_stmt *stmt, const char *name, const char *type) {
 /* The name of a column that one of the tables should have and has not, or NULL. */
 static const char *missing_column(int iTable, sqlite3_stmt *stmt) {
   static const char *const aCache[] = {"id", "body", "origin", "fetched_at", "parsed"};
-  static const char *const aTaskKey[] = {"task", "first_item", "last_item", "odd"};
+  static const char *const aTaskKey[] = {"task", "first_item", "last_item", "odd",
+                                         "stamp"};
   static const char *const aItemKey[] = {"item", "task", "odd"};
-  const char *const *key = iTable == 0 ? aCache : iTable == 1 ? aTaskKey : aItemKey;
-  int n_key = iTable == 0 ? 5 : iTable == 1 ? 4 : 3;
-  const ColumnList *list = iTable == 1 ? &task_columns : &item_columns;
+  static const char *const aPostKey[] = {"post"};
+  static const struct {
+    const char *const *key; /* Columns that are in no list */
+    int n_key;
+    const ColumnList *list; /* The others */
+  } aShape[] = {
+      {aCache, 5, NULL},
+      {aTaskKey, 5, &task_columns},
+      {aItemKey, 3, &item_columns},
+      {aPostKey, 1, &post_list},
+  };
+  const ColumnList *list = aShape[iTable].list;
   int k;
-  for (k = 0; k < n_key; k++) {
-    if (!shape_has(stmt, key[k], NULL))
-      return key[k];
+  for (k = 0; k < aShape[iTable].n_key; k++) {
+    if (!shape_has(stmt, aShape[iTable].key[k], NULL))
+      return aShape[iTable].key[k];
   }
-  for (k = 0; iTable > 0 && k < list->n; k++) {
+  for (k = 0; list && k < list->n; k++) {
     const Column *column = &list->a[k];
     if (is_derived(list, k) && !shape_has(stmt, column->name, column_sql_type(column)))
       return column->name;
@@ -272,9 +332,10 @@ static int check_table(Store *store, const SideState *side, int iTable, Error *e
   return error->rc;
 }
 
-/* Finds out whether the side has the tables. All or none of them is fine; a name that
+/* Looks for n tables from aTable[first] on, and returns how many there are; a name that
 ** is taken by something else is an error. */
-static int look_at_tables(Store *store, SideState *side, Error *error) {
+static int count_tables(Store *store, const SideState *side, int first, int n,
+                        Error *error) {
   sqlite3_stmt *stmt = NULL;
   int n_found = 0;
   int i;
@@ -282,12 +343,14 @@ static int look_at_tables(Store *store, SideState *side, Error *error) {
       "SELECT type = 'table' AND rootpage > 0 FROM"
       " \"%w\".sqlite_%sschema WHERE name = ?1 COLLATE nocase",
       side->schema, sqlite3_stricmp(side->schema, "temp") ? "" : "temp_");
-  if (sql == NULL)
-    return error_nomem(error);
+  if (sql == NULL) {
+    error_nomem(error);
+    return 0;
+  }
   if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
     error_from_db(error, store->db, "store");
   sqlite3_free(sql);
-  for (i = 0; i < N_TABLE && error->rc == SQLITE_OK; i++) {
+  for (i = first; i < first + n && error->rc == SQLITE_OK; i++) {
     sqlite3_bind_text(stmt, 1, aTable[i], -1, SQLITE_STATIC);
     if (sqlite3_step(stmt) == SQLITE_ROW) {
       n_found++;
@@ -305,9 +368,26 @@ static int look_at_tables(Store *store, SideState *side, Error *error) {
       error_from_db(error, store->db, "store");
   }
   sqlite3_finalize(stmt);
-  side->exists = n_found == N_TABLE;
+  return n_found;
+}
+
+/* Finds out whether the side has the tables. All or none of them is fine. */
+static int look_at_tables(Store *store, SideState *side, Error *error) {
+  int n = count_tables(store, side, 0, N_TABLE, error);
+  side->exists = n == N_TABLE;
+  side->lost_tables = n > 0 && n < N_TABLE;
   side->checked = error->rc == SQLITE_OK;
   return error->rc;
+}
+
+/* Another file attached under the same name may have the same schema version. */
+static void notice_other_file(Store *store, SideState *side) {
+  const char *file = side->schema ? sqlite3_db_filename(store->db, side->schema) : NULL;
+  char *copy = sqlite3_mprintf("%s", file ? file : "");
+  if (copy == NULL || side->file == NULL || strcmp(copy, side->file))
+    side->checked = false;
+  sqlite3_free(side->file);
+  side->file = copy;
 }
 
 static int open_side(Store *store, SideState *side, const char *schema, Error *error) {
@@ -336,19 +416,34 @@ static int open_side(Store *store, SideState *side, const char *schema, Error *e
   }
   version = sqlite3_column_int(side->stmt_version, 0);
   sqlite3_reset(side->stmt_version);
+  notice_other_file(store, side);
   if (side->checked && side->version == version)
     return SQLITE_OK;
   side->version = version;
   return look_at_tables(store, side, error);
 }
 
+/* Tables that were dropped while the bodies stayed are made again, and everything is
+** derived anew. */
+static int restore_tables(Store *store, Error *error) {
+  if (store_begin(store, SIDE_MAIN, error) == SQLITE_OK) {
+    run(store, error, "UPDATE \"%w\".naver_serp_cache SET parsed = 0",
+        store->side[SIDE_MAIN].schema);
+    store_end(store, SIDE_MAIN, error->rc == SQLITE_OK, error);
+  }
+  return error->rc;
+}
+
 int store_open(Store *store, const char *schema, Error *error) {
+  restore_query_only(store);
   if (sqlite3_stricmp(schema, "temp") == 0)
     return error_set(error, SQLITE_ERROR,
                      "setting schema is 'temp', which holds only what the chosen "
                      "database cannot take; choose main or an attached database");
   if (open_side(store, &store->side[SIDE_TEMP], "temp", error) == SQLITE_OK)
     open_side(store, &store->side[SIDE_MAIN], schema, error);
+  if (error->rc == SQLITE_OK && store->side[SIDE_MAIN].lost_tables)
+    restore_tables(store, error);
   return error->rc;
 }
 
@@ -473,63 +568,91 @@ char *store_next_unparsed(Store *store, Side side, const char *after, Error *err
 
 /* ---- Writing ------------------------------------------------------------------ */
 
-/* Makes the tables: the statements of sql/store.sql with the schema's name put behind
-** each IF NOT EXISTS. */
-static int create_tables(Store *store, SideState *side, Error *error) {
+/* Where in sql/store.sql the answers' tables end and the table of posts begins. */
+static const char *posts_sql(void) {
+  return strstr(STORE_SQL, "CREATE TABLE IF NOT EXISTS naver_serp_posts");
+}
+
+/* Runs statements of sql/store.sql, from z to the end or to `end`, with the schema's name
+** put behind each IF NOT EXISTS. */
+static int run_ddl(Store *store, const SideState *side, const char *z, const char *end,
+                   Error *error) {
   static const char mark[] = "IF NOT EXISTS ";
   sqlite3_str *out = sqlite3_str_new(NULL);
-  const char *z = STORE_SQL;
   const char *next;
   char *sql;
-  while ((next = strstr(z, mark)) != NULL) {
+  while ((next = strstr(z, mark)) != NULL && next < end) {
     next += sizeof(mark) - 1;
     sqlite3_str_append(out, z, (int)(next - z));
     sqlite3_str_appendf(out, "\"%w\".", side->schema);
     z = next;
   }
-  sqlite3_str_appendall(out, z);
+  sqlite3_str_append(out, z, (int)(end - z));
   sql = sqlite3_str_finish(out);
   if (sql == NULL)
     return error_nomem(error);
   if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
     error_from_db(error, store->db, "store");
   sqlite3_free(sql);
-  if (error->rc == SQLITE_OK)
+  return error->rc;
+}
+
+static int create_tables(Store *store, SideState *side, Error *error) {
+  if (run_ddl(store, side, STORE_SQL, posts_sql(), error) == SQLITE_OK)
     look_at_tables(store, side, error);
   side->checked = false; /* Their schema version is not known, and may be rolled back */
   return error->rc;
 }
 
-/* PRAGMA query_only also stops writes to temp, which is private to the connection and
-** no file of the user's: it is lifted while temp is written. */
-static int lift_query_only(Store *store, Error *error) {
-  sqlite3_stmt *stmt = NULL;
-  bool on = false;
-  if (sqlite3_prepare_v2(store->db, "PRAGMA query_only", -1, &stmt, NULL) != SQLITE_OK)
-    return error_from_db(error, store->db, "store");
-  if (sqlite3_step(stmt) == SQLITE_ROW)
-    on = sqlite3_column_int(stmt, 0) != 0;
-  if (sqlite3_finalize(stmt) != SQLITE_OK)
-    return error_from_db(error, store->db, "store");
-  if (on && run(store, error, "PRAGMA query_only = 0") == SQLITE_OK)
-    store->lift_query_only = true;
-  return error->rc;
+static void open_savepoint(Store *store) {
+  store->owns_transaction = sqlite3_get_autocommit(store->db) != 0;
+  store->in_savepoint =
+      !store->in_commit &&
+      sqlite3_exec(store->db, "SAVEPOINT naver_serp", NULL, NULL, NULL) == SQLITE_OK;
 }
 
-static void restore_query_only(Store *store) {
-  if (store->lift_query_only)
-    sqlite3_exec(store->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
-  store->lift_query_only = false;
+/* Takes back what was written since open_savepoint(). A transaction of our own is rolled
+** back as a whole, since RELEASE after ROLLBACK TO could meet the same lock once more.
+** After sqlite3_interrupt() no statement runs any more; but one that writes, when it
+** meets the interrupt, makes SQLite roll back everything. */
+static void undo(Store *store, Side side) {
+  sqlite3_stmt *write = store->side[side].stmt[ST_DROP_TASKS];
+  if (!store->in_savepoint)
+    return;
+  if (!store->owns_transaction) {
+    sqlite3_exec(store->db, "ROLLBACK TO naver_serp; RELEASE naver_serp", NULL, NULL,
+                 NULL);
+    return;
+  }
+  sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  if (!sqlite3_get_autocommit(store->db) && write) {
+    sqlite3_step(write);
+    sqlite3_reset(write);
+  }
+}
+
+/* Makes the tables, committed by themselves where that is possible: taking back a change
+** of the schema would end every statement of the user's that is reading. */
+static int make_tables(Store *store, Side side, Error *error) {
+  if (create_tables(store, &store->side[side], error) == SQLITE_OK &&
+      store->in_savepoint && store->owns_transaction) {
+    run(store, error, "RELEASE naver_serp");
+    if (error->rc == SQLITE_OK)
+      open_savepoint(store);
+  }
+  return error->rc;
 }
 
 int store_begin(Store *store, Side side, Error *error) {
   store->last_rowid = sqlite3_last_insert_rowid(store->db);
   if (side == SIDE_TEMP && lift_query_only(store, error) != SQLITE_OK)
     return error->rc;
-  store->in_savepoint =
-      sqlite3_exec(store->db, "SAVEPOINT naver_serp", NULL, NULL, NULL) == SQLITE_OK;
-  if (!store->side[side].exists &&
-      create_tables(store, &store->side[side], error) != SQLITE_OK) {
+  open_savepoint(store);
+  if (!store->side[side].exists)
+    make_tables(store, side, error);
+  if (error->rc == SQLITE_OK)
+    run_with_id(store, side, ST_DROP_TASKS, "", error); /* So that undo() can run it */
+  if (error->rc != SQLITE_OK) {
     Error ignored = {0, NULL};
     store_end(store, side, false, &ignored);
     error_clear(&ignored);
@@ -541,15 +664,13 @@ int store_end(Store *store, Side side, bool keep, Error *error) {
   bool undone = !keep;
   if (keep && store->in_savepoint)
     undone = run(store, error, "RELEASE naver_serp") != SQLITE_OK;
-  if (undone && store->in_savepoint)
-    sqlite3_exec(store->db, "ROLLBACK TO naver_serp; RELEASE naver_serp", NULL, NULL,
-                 NULL);
-  store->in_savepoint = false;
-  if (undone) { /* Tables made since begin may be gone again */
+  if (undone) {
     Error ignored = {0, NULL};
-    look_at_tables(store, &store->side[side], &ignored);
+    undo(store, side);
+    look_at_tables(store, &store->side[side], &ignored); /* They may be gone again */
     error_clear(&ignored);
   }
+  store->in_savepoint = false;
   restore_query_only(store);
   sqlite3_set_last_insert_rowid(store->db, store->last_rowid);
   return error->rc;
@@ -578,19 +699,10 @@ static int start_task(Store *store, Side side, Error *error) {
   return finish(store, stmt, error);
 }
 
-int store_put_body(Store *store, Side side, const char *id, const char *body, size_t n,
-                   const char *origin, Error *error) {
-  sqlite3_stmt *stmt = statement(store, side, ST_PUT_BODY, error);
-  if (stmt == NULL)
-    return error->rc;
-  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob64(stmt, 2, n ? body : "", n, SQLITE_STATIC);
-  sqlite3_bind_text(stmt, 3, origin, -1, SQLITE_STATIC);
-  store->task = 0;
-  return finish(store, stmt, error);
-}
-
-int store_put_again(Store *store, Side side, const char *id, Error *error) {
+int store_put_start(Store *store, Side side, const char *id, Error *error) {
+  sqlite3_uint64 r;
+  sqlite3_randomness(sizeof(r), &r);
+  store->stamp = (sqlite3_int64)(r >> 1) | 1; /* Positive, never 0 */
   store->task = 0;
   return run_with_id(store, side, ST_DROP_TASKS, id, error);
 }
@@ -657,13 +769,122 @@ int store_put_task(Store *store, Side side, const char *id, const Cell *cells,
   sqlite3_bind_int64(stmt, 1, store->task);
   sqlite3_bind_int64(stmt, 2, store->task * STORE_MAX_ITEMS);
   sqlite3_bind_int64(stmt, 3, store->task * STORE_MAX_ITEMS + store->n_item - 1);
-  bind_odd(stmt, 4, bind_cells(stmt, 5, &task_columns, copy));
+  sqlite3_bind_int64(stmt, 5, store->stamp);
+  bind_odd(stmt, 4, bind_cells(stmt, 6, &task_columns, copy));
   store->task = 0; /* An answer's next result, if there is one, is a task of its own */
   return finish(store, stmt, error);
 }
 
+int store_put_body(Store *store, Side side, const char *id, const char *body, size_t n,
+                   const char *origin, Error *error) {
+  sqlite3_stmt *stmt = statement(store, side, ST_PUT_BODY, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob64(stmt, 2, n ? body : "", n, SQLITE_STATIC);
+  sqlite3_bind_text(stmt, 3, origin, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(stmt, 4, store->stamp);
+  return finish(store, stmt, error);
+}
+
 int store_put_parsed(Store *store, Side side, const char *id, Error *error) {
-  return run_with_id(store, side, ST_PUT_PARSED, id, error);
+  sqlite3_stmt *stmt = statement(store, side, ST_PUT_PARSED, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(stmt, 2, store->stamp);
+  return finish(store, stmt, error);
+}
+
+/* ---- Posted tasks ------------------------------------------------------------- */
+
+int store_open_posts(Store *store, const char *schema, bool make, bool *there,
+                     Error *error) {
+  SideState *side = &store->side[SIDE_MAIN];
+  sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(store->db);
+  *there = false;
+  if (store_open(store, schema, error) != SQLITE_OK)
+    return error->rc;
+  *there = count_tables(store, side, POSTS_TABLE, 1, error) == 1;
+  if (make && !*there && error->rc == SQLITE_OK) {
+    const char *z = posts_sql();
+    *there = run_ddl(store, side, z, z + strlen(z), error) == SQLITE_OK;
+    sqlite3_set_last_insert_rowid(store->db, last_rowid);
+  }
+  return error->rc;
+}
+
+int store_next_post(Store *store, sqlite3_int64 *post, Error *error) {
+  sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_NEXT_POST, error);
+  if (stmt == NULL)
+    return error->rc;
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    *post = sqlite3_column_int64(stmt, 0);
+  else
+    error_from_db(error, store->db, "store");
+  idle(stmt);
+  return error->rc;
+}
+
+int store_put_post(Store *store, sqlite3_value *const *fields, sqlite3_int64 *post,
+                   Error *error) {
+  sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_PUT_POST, error);
+  sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(store->db);
+  int k;
+  if (stmt == NULL)
+    return error->rc;
+  for (k = 0; k < POST_NFIELD; k++)
+    sqlite3_bind_value(stmt, k + 1, fields[k]);
+  if (finish(store, stmt, error) == SQLITE_OK)
+    *post = sqlite3_last_insert_rowid(store->db);
+  sqlite3_set_last_insert_rowid(store->db, last_rowid);
+  return error->rc;
+}
+
+int store_set_post(Store *store, sqlite3_int64 post, const StoredPost *is,
+                   Error *error) {
+  sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_SET_POST, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_int64(stmt, 1, post);
+  sqlite3_bind_text(stmt, 2, is->id, -1, SQLITE_STATIC);
+  sqlite3_bind_text(stmt, 3, is->state, -1, SQLITE_STATIC);
+  if (is->code)
+    sqlite3_bind_int(stmt, 4, is->code);
+  sqlite3_bind_text(stmt, 5, is->message, -1, SQLITE_STATIC);
+  if (is->cost >= 0)
+    sqlite3_bind_double(stmt, 6, is->cost);
+  return finish(store, stmt, error);
+}
+
+int store_drop_post(Store *store, sqlite3_int64 post, Error *error) {
+  sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_DROP_POST, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_int64(stmt, 1, post);
+  return finish(store, stmt, error);
+}
+
+void store_in_commit(Store *store, bool in_commit) {
+  store->in_commit = in_commit;
+}
+
+int store_post_rows(Store *store, sqlite3_stmt **stmt, Error *error) {
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  char *sql;
+  int rc, k;
+  *stmt = NULL;
+  sqlite3_str_appendall(out, "SELECT p.post");
+  for (k = 0; k < POST_NCOL; k++)
+    sqlite3_str_appendf(out, ", %s", post_columns[k].source);
+  sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_posts p ORDER BY p.post",
+                      store->side[SIDE_MAIN].schema);
+  sql = sqlite3_str_finish(out);
+  if (sql == NULL)
+    return error_nomem(error);
+  rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_NO_VTAB, stmt, NULL);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? rc : error_from_db(error, store->db, "store");
 }
 
 /* ---- Temp --------------------------------------------------------------------- */
@@ -708,6 +929,14 @@ void store_drop_stand_ins(Store *store) {
     store_end(store, SIDE_TEMP, ignored.rc == SQLITE_OK, &ignored);
   }
   error_clear(&ignored);
+}
+
+int store_copy_origin(Store *store, const char *id, Error *error) {
+  return run(store, error,
+             "UPDATE temp.naver_serp_cache SET (origin, fetched_at) ="
+             " (SELECT origin, fetched_at FROM \"%w\".naver_serp_cache WHERE id = %Q)"
+             " WHERE id = %Q",
+             store->side[SIDE_MAIN].schema, id, id);
 }
 
 /* ---- Rows for cursors --------------------------------------------------------- */
@@ -777,7 +1006,9 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
   }
   append_from(out, schema, query);
   append_where(out, store, side, query);
-  if (!query->by_id)
+  if (query->items && query->by_id)
+    sqlite3_str_appendall(out, " ORDER BY t.task, i.item");
+  else
     sqlite3_str_appendall(out, query->items ? " ORDER BY i.item" : " ORDER BY t.task");
   sql = sqlite3_str_finish(out);
   if (sql == NULL)

@@ -1,13 +1,16 @@
 /*
-** The store: answers and what is derived from them, in three ordinary tables. This is
-** the only room with SQL text of those tables (their DDL is sql/store.sql).
+** The store: answers and what is derived from them, in three ordinary tables, and the
+** posted tasks in a fourth. This is the only room with SQL text of those tables (their
+** DDL is sql/store.sql).
 **
 ** There are two sides with the same tables: the schema the connection has chosen
 ** (SIDE_MAIN, whatever its name) and `temp` (SIDE_TEMP), which takes answers that
 ** SIDE_MAIN could not take and hides what SIDE_MAIN holds under the same id.
 **
-** An answer is written in an order that makes half of it harmless: body with
-** parsed = 0, items, task row, parsed = 1. Whoever finds parsed = 0 derives again.
+** An answer is written in an order that makes half of it harmless: items, task row, and
+** last the body, whose `parsed` has the stamp of its task rows. A body without such rows
+** counts as not parsed, and is derived again; rows without a body are cleared away by the
+** next write.
 **
 ** Every call that can fail returns an SQLite code and sets the Error. Nested statements
 ** leave sqlite3_last_insert_rowid() as it was.
@@ -70,16 +73,16 @@ int store_begin(Store *, Side, Error *);
 int store_end(Store *, Side, bool keep, Error *);
 
 /* Writes one answer, between begin and end:
-**   store_put_body        the body, or
-**   store_put_again       to derive a body anew that this side has
+**   store_put_start       drops what was derived from the id's body before
 **   per result: store_put_item for each item, then store_put_task
-**   store_put_parsed      makes it count
+**   store_put_body        the body with its origin, or, where it is stored already,
+**   store_put_parsed      nothing but the mark that it is parsed
 */
-int store_put_body(Store *, Side, const char *id, const char *body, size_t n,
-                   const char *origin, Error *);
-int store_put_again(Store *, Side, const char *id, Error *);
+int store_put_start(Store *, Side, const char *id, Error *);
 int store_put_item(Store *, Side, const Cell *cells, Error *);
 int store_put_task(Store *, Side, const char *id, const Cell *cells, Error *);
+int store_put_body(Store *, Side, const char *id, const char *body, size_t n,
+                   const char *origin, Error *);
 int store_put_parsed(Store *, Side, const char *id, Error *);
 
 /* Moves the answers that temp holds to SIDE_MAIN, if that can be written now; they are
@@ -90,6 +93,9 @@ bool store_flush_temp(Store *);
 ** body of no bytes (store_put_body() with n = 0). They hold for one statement of the
 ** user's, since nothing tells when the real body changes: this drops them. */
 void store_drop_stand_ins(Store *);
+
+/* Gives a stand-in the origin and fetched_at of the body it stands for. */
+int store_copy_origin(Store *, const char *id, Error *);
 
 typedef struct RowQuery {
   const Column *columns; /* Of the virtual table */
@@ -103,6 +109,41 @@ typedef struct RowQuery {
 ** `odd` bits; map[k] is set to the place of the wanted column k, or -1. Rows come in
 ** the order of the answers. The caller finalizes it. */
 int store_rows(Store *, Side, const RowQuery *, int *map, sqlite3_stmt **, Error *);
+
+/* ---- Posted tasks: naver_serp_posts of SIDE_MAIN ---- */
+
+/* Looks at the store as store_open() does, and for the table of posts, which is made
+** where it is missing and `make` is set. *there: whether it is there now. */
+int store_open_posts(Store *, const char *schema, bool make, bool *there /* OUT */,
+                     Error *);
+
+/* The number that the next post will have, if nobody else writes. */
+int store_next_post(Store *, sqlite3_int64 *post /* OUT */, Error *);
+
+/* What became of a post. */
+typedef struct StoredPost {
+  const char *id;      /* NULL: none */
+  const char *state;   /* Never NULL */
+  int code;            /* 0: none */
+  const char *message; /* Never NULL */
+  double cost;         /* USD; negative: not known */
+} StoredPost;
+
+/* A post goes in before it is sent, with placeholders as wide as what will replace them,
+** so that store_set_post() needs no room that is not there. fields: POST_NFIELD values.
+** store_drop_post() takes it out again. */
+int store_put_post(Store *, sqlite3_value *const *fields, sqlite3_int64 *post /* OUT */,
+                   Error *);
+int store_set_post(Store *, sqlite3_int64 post, const StoredPost *, Error *);
+int store_drop_post(Store *, sqlite3_int64 post, Error *);
+
+/* While the user's transaction is being committed no savepoint may be opened: it would
+** be taken for a transaction of its own. */
+void store_in_commit(Store *, bool);
+
+/* Prepares the SELECT behind naver_serp_post: column 0 is the row's number, column 1 + k
+** is POST column k; in the order of posting. The caller finalizes it. */
+int store_post_rows(Store *, sqlite3_stmt **, Error *);
 
 /* The first stored answer behind id `after` (NULL: of all) that is no final answer: put
 ** in by hand although pending, refused or unreadable. SQLITE_ROW (found->id is set

@@ -84,19 +84,6 @@ static int fail(Table *table, Error *error) {
 
 /* ---- Connecting ------------------------------------------------------------------ */
 
-static char *declaration(const TableKind *kind) {
-  sqlite3_str *out = sqlite3_str_new(NULL);
-  int k;
-  sqlite3_str_appendall(out, "CREATE TABLE x(");
-  for (k = 0; k < kind->n_column; k++) {
-    const Column *column = &kind->columns[k];
-    sqlite3_str_appendf(out, "%s%s %s%s", k ? ", " : "", column->name,
-                        column_sql_type(column), column->hidden ? " HIDDEN" : "");
-  }
-  sqlite3_str_appendchar(out, 1, ')');
-  return sqlite3_str_finish(out);
-}
-
 /* What a module is registered with. */
 typedef struct Registration {
   Session *session;
@@ -107,7 +94,8 @@ static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
   Registration *registration = aux;
   Table *table = sqlite3_malloc64(sizeof(*table));
-  char *sql = declaration(registration->kind);
+  char *sql =
+      columns_declaration(registration->kind->columns, registration->kind->n_column);
   int rc = table && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
   (void)argc, (void)argv, (void)message;
   sqlite3_free(sql);
@@ -146,12 +134,13 @@ static int xDisconnect(sqlite3_vtab *vtab) {
 /* Estimates: a task has about 25 rows; asking for one may cost a request, which is
 ** worth many rows read; a list is asked for at once, and has to be cheaper than two
 ** tasks, or SQLite would look up `id = a OR id = b` one by one. */
-#define COST_TASK 3000.0
-#define COST_LIST 4000.0
-#define COST_ALL  1000000.0
-#define ROWS_TASK 25
-#define ROWS_LIST 2500
-#define ROWS_ALL  1000000
+#define COST_TASK        3000.0
+#define COST_LIST        4000.0
+#define COST_ALL         1000000.0
+#define COST_LAST_RESORT 1e15
+#define ROWS_TASK        25
+#define ROWS_LIST        2500
+#define ROWS_ALL         1000000
 
 typedef struct Plan {
   int i_id;   /* Constraint that gives the id, or -1 */
@@ -208,10 +197,11 @@ static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   int i;
   for (i = 0; i < info->nConstraint; i++)
     consider(kind, info, i, &plan);
-  /* Never a scan that looks as if an id had no rows, never another mode than given. */
-  if (plan.late || (plan.late_id && plan.i_id < 0))
+  if (plan.late) /* Never another mode than the one given */
     return SQLITE_CONSTRAINT;
-  info->estimatedCost = COST_ALL;
+  /* A scan where an id could be given would leave out what is not stored: the last resort,
+  ** for joins of these tables with each other, where one side has to be read first. */
+  info->estimatedCost = plan.late_id ? COST_LAST_RESORT : COST_ALL;
   info->estimatedRows = ROWS_ALL;
   if (plan.i_id >= 0) {
     claim(info, plan.i_id, &n_arg);
@@ -589,7 +579,11 @@ static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
 static int xRowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
   Cursor *cur = (Cursor *)base;
   if (!cur->stepping) {
-    *rowid = FIRST_UNSTORED_ROWID + cur->outcome.number;
+    sqlite3_uint64 hash = 14695981039346656037u; /* FNV-1a: the same id, the same row */
+    const char *z;
+    for (z = cur->id; *z; z++)
+      hash = (hash ^ (unsigned char)*z) * 1099511628211u;
+    *rowid = FIRST_UNSTORED_ROWID | (sqlite3_int64)(hash >> 3);
   } else {
     *rowid = sqlite3_column_int64(cur->stmt[cur->side], 0);
     if (cur->side == SIDE_TEMP)

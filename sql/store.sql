@@ -1,4 +1,4 @@
--- The store of naver_serp: three ordinary tables, their indexes and triggers.
+-- The store of naver_serp: four ordinary tables, their indexes and triggers.
 --
 -- naver_serp makes them on its first write; reading this file into a database
 -- makes them beforehand, so that saved answers can be put in without the extension:
@@ -12,21 +12,23 @@
 
 -- The answers as received.
 CREATE TABLE IF NOT EXISTS naver_serp_cache(
-  id         TEXT PRIMARY KEY NOT NULL,  -- task id
+  id         TEXT PRIMARY KEY NOT NULL   -- task id, or any other text
+             CHECK (typeof(id) = 'text' AND id <> '' AND instr(id, char(0)) = 0),
   origin     TEXT,                       -- host that sent it; NULL: put in by hand
   fetched_at TEXT                        -- UTC, in the API's own form
              DEFAULT (strftime('%Y-%m-%d %H:%M:%S +00:00', 'now')),
-  parsed     INTEGER NOT NULL DEFAULT 0, -- 1: its rows below are whole
+  parsed     INTEGER NOT NULL DEFAULT 0, -- stamp of its rows below; 0: there are none yet
   body       NOT NULL                    -- JSON in UTF-8: a BLOB, or TEXT put in by hand
 );
 CREATE INDEX IF NOT EXISTS naver_serp_cache_unparsed
-  ON naver_serp_cache(id) WHERE parsed <> 1;
+  ON naver_serp_cache(id) WHERE parsed = 0;
 
 -- One row per result of an answer (nearly always one), also for answers without items.
 CREATE TABLE IF NOT EXISTS naver_serp_tasks(
   task             INTEGER PRIMARY KEY, -- number of this row in this file
   first_item       INTEGER NOT NULL,    -- its rows in naver_serp_items are
   last_item        INTEGER NOT NULL,    -- item BETWEEN first_item AND last_item
+  stamp            INTEGER NOT NULL,    -- naver_serp_cache.parsed, a number of no meaning
   odd              INTEGER,             -- bit k: column k of naver_serp_task is text where
                                         -- JSON is usual, or JSON where text is
   id               TEXT NOT NULL,       -- naver_serp_cache.id
@@ -104,11 +106,16 @@ CREATE TABLE IF NOT EXISTS naver_serp_items(
 CREATE INDEX IF NOT EXISTS naver_serp_items_domain ON naver_serp_items(domain);
 
 -- A body that is new, replaced (INSERT OR REPLACE fires no delete trigger), changed or
--- gone takes its derived rows with it. A row copied from another file is parsed anew.
+-- gone takes its derived rows with it. A body comes with rows only where their stamp is
+-- its own: naver_serp itself writes them first. A row copied from another file has a
+-- stamp of that file, and is parsed anew.
 CREATE TRIGGER IF NOT EXISTS naver_serp_cache_insert AFTER INSERT ON naver_serp_cache
 BEGIN
-  DELETE FROM naver_serp_tasks WHERE id = new.id;
-  UPDATE naver_serp_cache SET parsed = 0 WHERE id = new.id AND parsed <> 0;
+  DELETE FROM naver_serp_tasks WHERE id = new.id AND stamp <> new.parsed;
+  UPDATE naver_serp_cache SET parsed = 0
+   WHERE id = new.id AND parsed <> 0
+     AND NOT EXISTS (SELECT 1 FROM naver_serp_tasks
+                      WHERE id = new.id AND stamp = new.parsed);
 END;
 CREATE TRIGGER IF NOT EXISTS naver_serp_cache_update
 AFTER UPDATE OF id, body ON naver_serp_cache
@@ -118,9 +125,35 @@ BEGIN
 END;
 CREATE TRIGGER IF NOT EXISTS naver_serp_cache_delete AFTER DELETE ON naver_serp_cache
 BEGIN
-  DELETE FROM naver_serp_tasks WHERE id = old.id;
+  DELETE FROM naver_serp_tasks WHERE id = old.id AND stamp = old.parsed;
 END;
 CREATE TRIGGER IF NOT EXISTS naver_serp_tasks_delete AFTER DELETE ON naver_serp_tasks
 BEGIN
   DELETE FROM naver_serp_items WHERE item BETWEEN old.first_item AND old.last_item;
+  UPDATE naver_serp_cache SET parsed = 0 WHERE id = old.id AND parsed = old.stamp;
 END;
+
+-- One row per task posted through naver_serp_post, in the order of posting. Unlike the
+-- tables above it is made when something is posted for the first time, and it is the
+-- only record of it: nothing re-derives it. Its id is naver_serp_tasks.id.
+CREATE TABLE IF NOT EXISTS naver_serp_posts(
+  post            INTEGER PRIMARY KEY, -- number of this row in this file
+  keyword         TEXT,                -- the fields, as inserted
+  priority        INTEGER,
+  depth           INTEGER,
+  max_crawl_pages INTEGER,
+  device          TEXT,
+  os              TEXT,
+  se_domain       TEXT,
+  search_param    TEXT,
+  url             TEXT,
+  tag             TEXT,
+  options,                             -- JSON object of any other field
+  id              TEXT,                -- task id; NULL: none was given
+  state           TEXT,                -- pending: accepted; failed, refused: not;
+                                       -- unreachable: nobody knows, see naver_serp_ready
+  status_code     INTEGER,
+  status_message  TEXT,
+  cost            NUMERIC,             -- USD
+  posted_at       TEXT                 -- UTC
+);

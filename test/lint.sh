@@ -32,7 +32,7 @@ awk '
     rise("columns config error buffer", 1)
     rise("scan curl_compat", 2)
     rise("http answer store", 3)
-    rise("session collect fetch keep tally progress", 4)
+    rise("session collect fetch keep tally progress posting", 4)
     rise("tables ready post functions", 5)
     rise("naver_serp", 6)
     alone["http"]; alone["answer"]; alone["store"]
@@ -52,7 +52,7 @@ awk '
 ' ext/*.[ch] || complain "include direction"
 
 # SQL text of the stored tables only in the store.
-grep -lE '"[^"]*(FROM|INTO|UPDATE) .*\.naver_serp_(cache|items|tasks)\b' ext/*.c |
+grep -lE '"[^"]*(FROM|INTO|UPDATE) .*\.naver_serp_(cache|items|tasks|posts)\b' ext/*.c |
   grep -v '^ext/store\.c$' && complain "SQL of the stored tables outside store.c"
 
 # Complexity: at most 16 branches and 60 lines a function.

@@ -85,20 +85,22 @@ class TestBatches(Bulk):
         con = self.connect(concurrency=4)
         self.d.set(latency=0.03)
         con.execute("CREATE TABLE tasks(id TEXT PRIMARY KEY, keyword TEXT)")
-        tasks, as_json = self.many(12)
-        con.executemany("INSERT INTO tasks(id) VALUES (?)", [(t,) for t in tasks])
-        quoted = [f"'{t}'" for t in tasks]
-        forms = {
-            "list": f"s.id IN ({', '.join(quoted)})",
-            "rows": "s.id IN (SELECT id FROM tasks)",
-            "json": "s.id IN (SELECT value FROM json_each(:ids))",
-            "or": " OR ".join("s.id = " + q for q in quoted),
-        }
-        for table in ("naver_serp", "naver_serp_task"):
-            for name, where in forms.items():
-                with self.subTest(table=table, form=name):
-                    sql = f"SELECT DISTINCT s.id FROM {table} s WHERE s.mode = 'refresh' AND ({where})"
-                    self.check_batch(con, sql, as_json, tasks)
+        for count in (3, 12):
+            tasks, as_json = self.many(count)
+            con.execute("DELETE FROM tasks")
+            con.executemany("INSERT INTO tasks(id) VALUES (?)", [(t,) for t in tasks])
+            quoted = [f"'{t}'" for t in tasks]
+            forms = {
+                "list": f"s.id IN ({', '.join(quoted)})",
+                "rows": "s.id IN (SELECT id FROM tasks)",
+                "json": "s.id IN (SELECT value FROM json_each(:ids))",
+                "or": "(" + " OR ".join("s.id = " + q for q in quoted) + ")",
+            }
+            for table in ("naver_serp", "naver_serp_task"):
+                for name, where in forms.items():
+                    with self.subTest(count=count, table=table, form=name):
+                        sql = f"SELECT DISTINCT s.id FROM {table} s WHERE s.mode = 'refresh' AND {where}"
+                        self.check_batch(con, sql, as_json, tasks)
 
     def check_batch(self, con, sql, as_json, tasks):
         self.d.reset_counts()
@@ -379,12 +381,13 @@ class TestRetries(Bulk):
         return [(entry["id"], entry["time"] - log[0]["time"]) for entry in log]
 
     def test_retry_after_of_429_holds_everything(self):
-        con, (tasks, _) = self.connect(concurrency=1), self.many(4)
+        con, (tasks, _) = self.connect(concurrency=3), self.many(12)
         times = self.times(con, tasks, kind="status", status=429, retry_after=1)
-        self.assertEqual(len(times), 5)
-        self.assertEqual(times[0][0], tasks[0])
-        for task, seconds in times[1:]:
-            self.assertGreater(seconds, 0.9, task)
+        self.assertEqual(len(times), 13)
+        early = [task for task, seconds in times if seconds < 0.9]
+        self.assertIn(tasks[0], early)
+        self.assertLessEqual(len(early), 6)  # Those that were under way, and what they made room for
+        self.assertGreater(times[-1][1], 0.9)
 
     def test_retry_after_of_503_holds_its_task(self):
         con, (tasks, _) = self.connect(concurrency=2), self.many(6)
@@ -653,7 +656,7 @@ print(json.dumps(found))
         """All rows of all tasks are in the file, and it is sound."""
         with contextlib.closing(sqlite3.connect(path)) as con:
             self.assertEqual(con.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-            self.assertEqual([i for i, in con.execute("SELECT id FROM naver_serp_cache WHERE parsed = 1 ORDER BY id")],
+            self.assertEqual([i for i, in con.execute("SELECT id FROM naver_serp_cache WHERE parsed <> 0 ORDER BY id")],
                              tasks)
             self.assertEqual([i for i, in con.execute("SELECT id FROM naver_serp_tasks ORDER BY id")], tasks)
             self.assertEqual(con.execute("SELECT count(*) FROM naver_serp_items").fetchone()[0], 3 * len(tasks))

@@ -345,6 +345,7 @@ class TestStates(Online):
 
     def test_summary_of_several(self):
         con = self.connect(concurrency=1, retries=0)
+        self.d.set(latency=0.02)  # So that answers come one by one: the first three are named
         good, = self.ready()
         names = ("empty_40102", "failed_40101", "gone_40401", "pending_40602", "retry_50301")
         tasks = sorted([good, "x"] + [self.load(name) for name in names])
