@@ -186,7 +186,7 @@ static int room(const Session *s) {
 }
 
 int fetch_wanted(const Session *s) {
-  return room(s) - s->n_queued + s->n_polling;
+  return room(s) + (int)s->config.concurrency - s->n_queued + s->n_polling;
 }
 
 /* ---- Sending -------------------------------------------------------------------- */
@@ -397,9 +397,14 @@ static int judge(Session *s, Arrival *a, Error *error) {
 /* Deals with n answers that are here: judges each, stores what is final in one go.
  ** Every job is queued again or done afterwards, also after an error. */
 static int settle(Session *s, Arrival *arrivals, int n, Error *error) {
+  double pause = 0; /* Not of interest here */
   int i;
   for (i = 0; i < n && error->rc == SQLITE_OK; i++)
     judge(s, &arrivals[i], error);
+  /* The places that became free are taken before the long work of storing, but not before
+  ** it is known that nobody refuses. */
+  if (error->rc == SQLITE_OK && send_due(s, &pause, error) == SQLITE_OK)
+    http_wait(s->http, 0, error);
   if (error->rc == SQLITE_OK)
     keep_arrivals(s, arrivals, n, error);
   for (i = 0; i < n; i++) {

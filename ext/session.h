@@ -104,8 +104,8 @@ void job_free_all(Session *);
 ** sqlite3_malloc(); NULL means that there was no memory for it. */
 int job_finish(Session *, Job *, TaskState, int code, char *message, Error *);
 
-/* How many jobs more would find a place among those in flight or due to be: while this
-** is not above 0, making more would only take memory. */
+/* How many jobs more are of use: as many as may be in flight, and once more as many that
+** are ready to follow. While this is not above 0, making more would only take memory. */
 int fetch_wanted(const Session *);
 
 /* Sends what is due, waits up to ms for something to happen, and deals with what came.

@@ -9,16 +9,26 @@ an answer; only the ratios mean anything on another machine.
   store       naver_serp_import of the bodies in one transaction, in memory and in a file
   count       items by type over everything stored: through naver_serp, over the stored table
               itself, and by json_each over the same bodies
+
+The second table is wall-clock time against the test double, at 100 ms latency:
+
+  fetch       --ids N answers (default 1,000) by one `id IN (...)`, stored in a file: over the
+              ideal of ceil(N / 30) * 100 ms, over curl --parallel on the same URLs (which
+              neither stores nor parses), and over one request after another (naver_serp with
+              concurrency 1 on a tenth of the ids, scaled)
+  memory      peak of a process that fetches --many N ids (default 10,000), over one of 100
 """
 
 import argparse
 import contextlib
 import ctypes
 import ctypes.util
+import math
 import os
 import platform
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +36,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import support  # noqa: E402
-from double import answer  # noqa: E402
+from double import Double, answer  # noqa: E402
 
 ID = "03171324-1535-0066-0000-%012x"
 
@@ -85,10 +95,92 @@ BY_TYPE = {
 }
 
 
+LATENCY = 0.1
+CONCURRENCY = 30
+FETCH = """
+import resource, sys, time
+sys.path.insert(0, sys.argv[1])
+import os
+settings = {k: v for k, v in os.environ.items() if k.startswith(("NAVER_SERP_", "DATAFORSEO_"))}
+import support
+os.environ.update(settings)
+con = support.connect(sys.argv[2])
+con.execute("CREATE TEMP TABLE ids(id)")
+con.executemany("INSERT INTO ids VALUES (?)", ((line.strip(),) for line in sys.stdin))
+begun = time.monotonic()
+n, = con.execute("SELECT count(*) FROM naver_serp WHERE id IN (SELECT id FROM ids)").fetchone()
+print(n, time.monotonic() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def fetch(double, folder, ids, **settings):
+    """Rows, seconds and peak KiB of a process that fetches the ids into a new file."""
+    environment = dict(os.environ, **double.env(), NAVER_SERP_REQUESTS_PER_MINUTE="100000",
+                       **{"NAVER_SERP_" + k.upper(): str(v) for k, v in settings.items()})
+    path = os.path.join(folder, "fetch.db")
+    for name in (path, path + "-journal"):
+        if os.path.exists(name):
+            os.unlink(name)
+    done = subprocess.run([sys.executable, "-c", FETCH, HERE, path], input="\n".join(ids),
+                          capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit("bench: " + done.stderr)
+    n, seconds, peak = done.stdout.split()
+    return int(n), float(seconds), int(peak)
+
+
+def curl_parallel(double, folder, ids):
+    """Seconds that curl takes for the same URLs."""
+    config = os.path.join(folder, "curl.cfg")
+    with open(config, "w") as f:
+        f.write('cacert = "%s"\nuser = "%s:%s"\n' % (double.ca_file, double.user, double.password))
+        for i in ids:
+            f.write('url = "%s/v3/serp/naver/organic/task_get/advanced/%s"\noutput = "/dev/null"\n'
+                    % (double.base_url, i))
+    begun = time.monotonic()
+    subprocess.run(["curl", "--silent", "--no-progress-meter", "--compressed", "--parallel", "--parallel-max",
+                    str(CONCURRENCY), "--config", config], check=True, stderr=subprocess.DEVNULL)
+    return time.monotonic() - begun
+
+
+def network(n_ids, n_many, runs):
+    with Double() as double, tempfile.TemporaryDirectory() as folder:
+        ids = double.generate(n_ids, items=100)
+        double.set(latency=LATENCY)
+        double.reset_counts()
+        seconds = []
+        for _ in range(runs):
+            n, s, _ = fetch(double, folder, ids)
+            assert n == 100 * n_ids
+            seconds.append(s)
+        wall = statistics.median(seconds)
+        counts = double.counts()
+        ideal = math.ceil(n_ids / CONCURRENCY) * LATENCY
+        curl = statistics.median(curl_parallel(double, folder, ids) for _ in range(runs))
+        few = max(n_ids // 10, 1)
+        one = fetch(double, folder, ids[:few], concurrency=1)[1] * n_ids / few
+        double.set(latency=0)
+        small = fetch(double, folder, ids[:min(100, n_ids)])[2]
+        many = fetch(double, folder, (ids + double.generate(n_many - n_ids, items=100))
+                     if n_many > n_ids else ids)[2]
+        print("\n%d ids of 90 KB at %.0f ms; connections %d a run, most in flight %d" % (
+            n_ids, LATENCY * 1000, counts["connections"] // runs, counts["max_in_flight"]))
+        print("| what | s | against | s | ratio | goal |\n|---|---|---|---|---|---|")
+        for name, a, other, b, goal in (
+                ("fetch", wall, "ideal", ideal, "1.10 or less"),
+                ("fetch", wall, "curl --parallel", curl, "1.00 or less"),
+                ("one after another", one, "fetch", wall, "25 or more")):
+            print("| %s | %.2f | %s | %.2f | %.2f | %s |" % (name, a, other, b, a / b, goal))
+        print("| peak of %d ids, MiB | %.0f | of %d | %.0f | %.2f | 1.30 or less |" % (
+            max(n_many, n_ids), many / 1024, min(100, n_ids), small / 1024, many / small))
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--answers", type=int, default=1000)
     options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--ids", type=int, default=1000)
+    options.add_argument("--many", type=int, default=10000)
     options = options.parse_args()
     n, runs = options.answers, options.runs
     bodies = corpus(n)
@@ -123,6 +215,7 @@ def main():
     print("|---|---|---|---|---|---|")
     for row in rows:
         print("| %s |" % " | ".join(row))
+    network(options.ids, options.many, min(runs, 3))
 
 
 if __name__ == "__main__":

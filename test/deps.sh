@@ -4,7 +4,7 @@
 #   shell  the sqlite3 shell
 #   test   a Python 3 whose sqlite3 can load extensions, openssl
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
-#   bench  jq
+#   bench  curl
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
 # says what to install and fails.
 set -u
@@ -39,7 +39,7 @@ for group in "$@"; do
       have $tool || need $tool
     done
     ;;
-  bench) have jq || need jq ;;
+  bench) have curl || need curl ;;
   *)
     echo "deps.sh: no group '$group'" >&2
     exit 2
