@@ -22,9 +22,9 @@
 #define FIRST_POLL        5.0   /* Seconds before a pending task is asked again, */
 #define POLL_GROWTH       1.5   /* ... growing by this each time, */
 #define MAX_POLL          60.0  /* ... up to this */
-#define MAX_ARRIVALS                                                                   \
-  16 /* Answers dealt with at a time: bounds the memory of parsed
-                                ** ones, and is enough to share the cost of a commit */
+/* Answers dealt with at a time: bounds the memory of parsed ones, and is enough to share
+** the cost of a commit. */
+#define MAX_ARRIVALS    6
 #define KEEP_BODY       65536 /* Bytes of an answer without rows that are kept */
 #define CODE_RATE_LIMIT 40202 /* Too many requests a minute */
 #define HTTP_TOO_MANY   429
@@ -329,6 +329,13 @@ static int finish_judged(Session *s, Job *job, Error *error) {
   return job_finish(s, job, job->state, job->code, message, error);
 }
 
+/* A final answer stays for good, so it has to be the right one. Only the sandbox answers
+** every id with the same task. */
+static bool is_of_another_task(const Session *s, const Job *job, const Answer *answer) {
+  return answer->id && sqlite3_stricmp(answer->id, job->id) != 0 &&
+         strstr(s->config.base_url, "://sandbox.") == NULL;
+}
+
 /* Decides about a body: the job is queued again, or done, or (Arrival.keep) to be
  ** stored and done after that. */
 static int judge_answer(Session *s, Arrival *a, Error *error) {
@@ -348,6 +355,11 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
       (answer->state == STATE_PENDING && poll_again(s, job)))
     return SQLITE_OK;
   a->keep = answer->is_final;
+  if (a->keep && is_of_another_task(s, job, answer)) {
+    char *text = sqlite3_mprintf("the answer is of another task, %s", answer->id);
+    a->keep = false;
+    return job_finish(s, job, STATE_UNREACHABLE, 0, text, error);
+  }
   if (job->refresh && keep_must_stay(s, job->id, answer, error)) {
     a->keep = false;
     note = "; the stored answer was kept, mode 'cache' reads it";

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include "functions.h"
 
-#define JSON_SUBTYPE 74 /* 'J': what SQLite's JSON functions look for */
-
 /* The store's prepared statements can only be kept while a virtual table is connected
 ** (see session_connect()): naming one in a statement connects it. */
 static void connect_a_table(Session *s) {

@@ -283,9 +283,9 @@ int collect_import(Session *s, const char *body, size_t n, char **id, Error *err
     return error->rc;
   if (!answer->is_final)
     error_set(error, SQLITE_ERROR,
-              "%s%s%s (%s): not a final answer, nothing was stored",
-              answer->id ? "task " : "", answer->id ? answer->id : "", answer->message,
-              state_name(answer->state));
+              "%s%s%s%s (%s): not a final answer, nothing was stored",
+              answer->id ? "task " : "", answer->id ? answer->id : "",
+              answer->id ? ": " : "", answer->message, state_name(answer->state));
   else if (answer->id == NULL)
     error_set(
         error, SQLITE_ERROR,

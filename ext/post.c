@@ -27,7 +27,6 @@
 #include "post.h"
 #include "posting.h"
 
-#define JSON_SUBTYPE    74 /* 'J': what SQLite's JSON functions look for */
 #define MAX_KEYWORD     700
 #define MAX_TAG         255
 #define ANY_LENGTH      0x7fffffff

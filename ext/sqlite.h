@@ -21,6 +21,9 @@ SQLITE_EXTENSION_INIT3
 #error "naver_serp needs the headers of SQLite 3.38.0 or newer"
 #endif
 
+/* The subtype by which SQLite's JSON functions know JSON: 'J'. */
+#define JSON_SUBTYPE 74
+
 /* 3.41.0: sqlite3_is_interrupted(). */
 #define HAVE_IS_INTERRUPTED                                                            \
   (SQLITE_VERSION_NUMBER >= 3041000 && sqlite3_libversion_number() >= 3041000)

@@ -18,7 +18,6 @@
 #include "tables.h"
 #include "tally.h"
 
-#define JSON_SUBTYPE         74 /* 'J': what SQLite's JSON functions look for */
 #define MAX_INTEGER          9223372036854775808.0 /* 2^63 */
 #define FIRST_UNSTORED_ROWID ((sqlite3_int64)1 << 62)
 

@@ -21,9 +21,9 @@ const char *state_hint(TaskState state, int code) {
                : "set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
                  "app.dataforseo.com/api-access shows them";
   case STATE_UNREACHABLE:
-    return "try again later, or with mode 'refresh'";
+    return "try again later; if the body was put in by hand, replace it";
   case STATE_ABSENT:
-    return "check the id, or fetch it with mode 'auto'";
+    return "check the id; mode 'auto' fetches a task that is not stored";
   case STATE_READY:
   case STATE_EMPTY:
     break;

@@ -26,4 +26,4 @@ SELECT t.keyword, t.tag AS team, s.domain, min(s.rank_absolute) AS best_rank
   FROM naver_serp_task AS t JOIN naver_serp AS s ON s.id = t.id
  WHERE s.type = 'organic'
    AND t.datetime = (SELECT max(datetime) FROM naver_serp_tasks WHERE keyword = t.keyword)
- GROUP BY t.keyword, s.domain ORDER BY t.keyword, best_rank LIMIT 20;
+ GROUP BY t.keyword, s.domain HAVING best_rank <= 5 ORDER BY t.keyword, best_rank;

@@ -98,9 +98,8 @@ BY_TYPE = {
 LATENCY = 0.1
 CONCURRENCY = 30
 FETCH = """
-import resource, sys, time
+import os, re, sys, time
 sys.path.insert(0, sys.argv[1])
-import os
 settings = {k: v for k, v in os.environ.items() if k.startswith(("NAVER_SERP_", "DATAFORSEO_"))}
 import support
 os.environ.update(settings)
@@ -109,7 +108,9 @@ con.execute("CREATE TEMP TABLE ids(id)")
 con.executemany("INSERT INTO ids VALUES (?)", ((line.strip(),) for line in sys.stdin))
 begun = time.monotonic()
 n, = con.execute("SELECT count(*) FROM naver_serp WHERE id IN (SELECT id FROM ids)").fetchone()
-print(n, time.monotonic() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+seconds = time.monotonic() - begun
+# Not ru_maxrss, which a process inherits from the one that started it.
+print(n, seconds, re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 
 

@@ -193,6 +193,18 @@ class Import(Case):
             self.fails("wrong number of arguments", f"SELECT {call}")
 
 
+class ImportMessages(unittest.TestCase):
+    """The text names the task and the reason, apart from each other."""
+
+    def test_a_pending_answer(self):
+        con = connect()
+        body = '{"status_code":20000,"tasks":[{"id":"t1","status_code":40602,"status_message":"Task In Queue."}]}'
+        with self.assertRaises(SQLError) as caught:
+            con.execute("SELECT naver_serp_import(?)", (body,)).fetchall()
+        self.assertEqual(str(caught.exception), "naver_serp_import: task t1: Task In Queue. (pending): "
+                         "not a final answer, nothing was stored")
+
+
 class Config(Case):
     def test_defaults(self):
         self.assertEqual(json.loads(value(self.con, "SELECT naver_serp_config()")), DEFAULTS)

@@ -19,8 +19,8 @@ HINTS = {
     "failed": "post the keyword again",
     "gone": "check the id, or post the keyword again",
     "refused": "look into your DataForSEO account, then ask again",
-    "unreachable": "try again later, or with mode 'refresh'",
-    "absent": "check the id, or fetch it with mode 'auto'",
+    "unreachable": "try again later; if the body was put in by hand, replace it",
+    "absent": "check the id; mode 'auto' fetches a task that is not stored",
 }
 EXPIRED_HINT = "answers are kept for 30 days: post the keyword again"
 CREDENTIALS_HINT = ("set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
@@ -386,7 +386,7 @@ class TestStates(Online):
         for task, state, code, message in self.each():
             mine = self.new_id()
             said = [d for d in self.d.load(str(support.ROOT / "data" / "states")).items() if d[1] == task][0][0]
-            body = support.read_bytes(f"states/{said}.json")
+            body = support.read_bytes(f"states/{said}.json").replace(task.encode(), mine.encode())
             self.d.add(mine, answer(mine, "k", 3), body)
             self.assertEqual(support.value(con, COUNT, mine), 3)
             self.assertEqual(self.task(con, mine, "refresh")[:3], (state, code, message + KEPT_NOTE))
@@ -399,10 +399,18 @@ class TestStates(Online):
                 self.assertEqual(support.value(con, "SELECT count(*) FROM naver_serp(?, ?)", mine, mode), 3)
             self.assertEqual(self.requests(), 0)
 
+    def test_an_answer_of_another_task_is_not_kept(self):
+        con, task = self.connect(retries=0), self.new_id()
+        self.d.add(task, support.read_bytes("sample.json"))
+        self.assertEqual(self.task(con, task)[:3], (
+            "unreachable", None, "the answer is of another task, 03171324-1535-0066-0000-770617fdc9a8"))
+        self.assertEqual(self.task(con, task, "cache")[0], "absent")
+
     def test_an_answer_without_rows_is_replaced(self):
         con, task = self.connect(), self.new_id()
-        self.d.add(task, support.read_bytes("states/failed_40101.json"),
-                   support.read_bytes("states/gone_40403.json"), answer(task, "k", 2))
+        failed, gone = (re.sub(rb"03020115-[-0-9a-f]{27}", task.encode(), support.read_bytes(f"states/{name}.json"))
+                        for name in ("failed_40101", "gone_40403"))
+        self.d.add(task, failed, gone, answer(task, "k", 2))
         self.assertEqual([self.task(con, task, m)[0] for m in ("auto", "refresh", "auto", "refresh", "auto")],
                          ["failed", "gone", "gone", "ready", "ready"])
 
