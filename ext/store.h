@@ -64,11 +64,11 @@ void store_body_done(Store *, Side);
 ** sqlite3_malloc(); NULL at the end or on an error. */
 char *store_next_unparsed(Store *, Side, const char *after, Error *);
 
-/* Brackets writes to one side: makes the tables where missing and opens a savepoint,
-** which makes one commit of many answers. Where SQLite allows no savepoint (under an
-** outer INSERT ... SELECT) the order of writes has to do. Each begin that returned
-** SQLITE_OK is followed by one store_end(); with keep = false, or where it fails,
-** everything since begin is undone as far as SQLite can. */
+/* Brackets writes to one side: makes the tables where missing, and opens a savepoint, if
+** no transaction is open, which makes one commit of many answers. Each begin that returned
+** SQLITE_OK is followed by one store_end(); with keep = false, or where it fails, what was
+** written since begin is undone; inside a transaction of the user's only the answer that
+** is half written, since whole ones do no harm. */
 int store_begin(Store *, Side, Error *);
 int store_end(Store *, Side, bool keep, Error *);
 
