@@ -299,6 +299,14 @@ static bool try_again(Session *s, Job *job, double retry_after, bool rate_limite
   return true;
 }
 
+/* One more try for an answer that asks for it. */
+static bool try_answer_again(Session *s, const Arrival *a) {
+  bool rate_limited =
+      a->answer->code == CODE_RATE_LIMIT || a->reply.status == HTTP_TOO_MANY;
+  return a->answer->ask_again &&
+         try_again(s, a->job, a->reply.retry_after, rate_limited);
+}
+
 /* A pending task is polled while its time lasts. */
 static bool poll_again(Session *s, Job *job) {
   double now = http_now();
@@ -349,10 +357,7 @@ static int judge_answer(Session *s, Arrival *a, Error *error) {
     return error->rc;
   a->answer = answer;
   job->from_network = true;
-  if ((answer->ask_again &&
-       try_again(s, job, reply->retry_after,
-                 answer->code == CODE_RATE_LIMIT || reply->status == HTTP_TOO_MANY)) ||
-      (answer->state == STATE_PENDING && poll_again(s, job)))
+  if (try_answer_again(s, a) || (answer->state == STATE_PENDING && poll_again(s, job)))
     return SQLITE_OK;
   a->keep = answer->is_final;
   if (a->keep && is_of_another_task(s, job, answer)) {
@@ -383,10 +388,7 @@ static int judge_plain(Session *s, Arrival *a, Error *error) {
   HttpReply *reply = &a->reply;
   a->answer = answer_parse_call(s->reader, reply->body ? reply->body : "",
                                 reply->n_body, reply->status, error);
-  if (a->answer == NULL ||
-      (job->post == NULL && a->answer->ask_again &&
-       try_again(s, job, reply->retry_after,
-                 a->answer->code == CODE_RATE_LIMIT || reply->status == HTTP_TOO_MANY)))
+  if (a->answer == NULL || (job->post == NULL && try_answer_again(s, a)))
     return error->rc;
   job->from_network = true;
   keep_body(job, reply);

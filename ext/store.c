@@ -884,22 +884,28 @@ void store_in_commit(Store *store, bool in_commit) {
   store->in_commit = in_commit;
 }
 
-int store_post_rows(Store *store, sqlite3_stmt **stmt, Error *error) {
-  sqlite3_str *out = sqlite3_str_new(NULL);
-  char *sql;
-  int rc, k;
+/* Prepares the SELECT of a cursor, whose text is complete, and frees the text. */
+static int prepare_rows(Store *store, sqlite3_str *out, sqlite3_stmt **stmt,
+                        Error *error) {
+  char *sql = sqlite3_str_finish(out);
+  int rc;
   *stmt = NULL;
-  sqlite3_str_appendall(out, "SELECT p.post");
-  for (k = 0; k < POST_NCOL; k++)
-    sqlite3_str_appendf(out, ", %s", post_columns[k].source);
-  sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_posts p ORDER BY p.post",
-                      store->side[SIDE_MAIN].schema);
-  sql = sqlite3_str_finish(out);
   if (sql == NULL)
     return error_nomem(error);
   rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_NO_VTAB, stmt, NULL);
   sqlite3_free(sql);
   return rc == SQLITE_OK ? rc : error_from_db(error, store->db, "store");
+}
+
+int store_post_rows(Store *store, sqlite3_stmt **stmt, Error *error) {
+  sqlite3_str *out = sqlite3_str_new(NULL);
+  int k;
+  sqlite3_str_appendall(out, "SELECT p.post");
+  for (k = 0; k < POST_NCOL; k++)
+    sqlite3_str_appendf(out, ", %s", post_columns[k].source);
+  sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_posts p ORDER BY p.post",
+                      store->side[SIDE_MAIN].schema);
+  return prepare_rows(store, out, stmt, error);
 }
 
 /* ---- Temp --------------------------------------------------------------------- */
@@ -1006,9 +1012,7 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
   const char *schema = store->side[side].schema;
   sqlite3_str *out = sqlite3_str_new(store->db);
   int n = 2;
-  char *sql;
-  int rc, k;
-  *stmt = NULL;
+  int k;
   sqlite3_str_appendall(out,
                         query->items ? "SELECT i.item, i.odd" : "SELECT t.task, t.odd");
   for (k = 0; k < query->n_column; k++) {
@@ -1025,10 +1029,5 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
     sqlite3_str_appendall(out, " ORDER BY t.task, i.item");
   else
     sqlite3_str_appendall(out, query->items ? " ORDER BY i.item" : " ORDER BY t.task");
-  sql = sqlite3_str_finish(out);
-  if (sql == NULL)
-    return error_nomem(error);
-  rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_NO_VTAB, stmt, NULL);
-  sqlite3_free(sql);
-  return rc == SQLITE_OK ? rc : error_from_db(error, store->db, "store");
+  return prepare_rows(store, out, stmt, error);
 }
