@@ -1,9 +1,13 @@
 /*
 ** An answer of the API, read once; see answer.h.
 **
-**   body -> scan.c (is it JSON; what cJSON would lose) -> cJSON, once -> state -> cells
+**   body -> scan.c (is it JSON; what cJSON would lose) -> cJSON -> state -> cells
 **
-** Cells borrow: strings point into cJSON's document, the JSON text of objects and
+** The items of the SERP are not part of the document: each is parsed when its row is
+** asked for, and freed with the next, so that memory follows the body and what cJSON made
+** is still in the processor's cache when the cells are filled.
+**
+** Cells borrow: strings point into cJSON's values, the JSON text of objects and
 ** arrays into one buffer that every row uses again. No value is copied or allocated by
 ** itself.
 **
@@ -55,20 +59,23 @@ typedef struct Lookup {
 struct AnswerReader {
   Lookup by_item;   /* Members of an item */
   Lookup by_result; /* Members of a result */
-  Buffer copy;      /* What scan.c rewrote of the body in hand */
+  Buffer copy;      /* What scan.c made of the body or item in hand */
 };
 
 /* What Answer.priv points to; the Answer is its first member. */
 typedef struct Document {
-  Answer answer;              /* What the caller sees */
-  const AnswerReader *reader; /* Has the look-ups */
-  cJSON *root;                /* The body, or NULL: not JSON, or no answer of the API */
-  cJSON *task;                /* tasks[0] if that is an object, else NULL */
-  cJSON *results;             /* Its result, or NULL */
-  cJSON *result;     /* Result number iResult, or NULL; saves walking there again */
-  int iResult;       /* Which one `result` is */
-  cJSON *items;      /* The items that answer_next_item() walks, or NULL */
-  cJSON *item;       /* The next of them, or of a tasks_ready's results, or NULL */
+  Answer answer;        /* What the caller sees */
+  AnswerReader *reader; /* Has the look-ups */
+  cJSON *root;          /* The body, or NULL: not JSON, or no answer of the API */
+  cJSON *task;          /* tasks[0] if that is an object, else NULL */
+  cJSON *results;       /* Its result, or NULL */
+  cJSON *result;        /* Result number iResult, or NULL; saves walking there again */
+  int iResult;          /* Which one `result` is */
+  cJSON *items;         /* The items that answer_next_item() walks, or NULL */
+  cJSON *item;          /* The next of them, or of a tasks_ready's results, or NULL */
+  cJSON *parsed;        /* The item handed out last, where root has only its place */
+  const char *body;     /* The caller's */
+  size_t n_body;
   cJSON *ready_task; /* Whose results answer_next_ready() is at */
   bool ready_begun;  /* It was called */
   Buffer text;       /* JSON text of the row in hand */
@@ -579,7 +586,7 @@ static bool read_document(Document *d, const Scan *scan, int http_status, bool c
     return false;
   if (scan->has_numbers)
     restore_numbers(d->root);
-  buffer_init(&d->text, scan->n * TEXT_GROWTH + TEXT_SLACK);
+  buffer_init(&d->text, d->n_body * TEXT_GROWTH + TEXT_SLACK);
   tasks = member(d->root, "tasks");
   a->n_task = list_count(tasks);
   d->task = list_first(tasks);
@@ -634,6 +641,11 @@ void answer_reader_free(AnswerReader *reader) {
   sqlite3_free(reader);
 }
 
+static void trim_copy(AnswerReader *reader) {
+  if (reader->copy.room > KEEP_COPY)
+    buffer_free(&reader->copy);
+}
+
 static Answer *parse(AnswerReader *reader, const char *body, size_t n_body,
                      int http_status, bool call, Error *error) {
   Document *d = sqlite3_malloc64(sizeof(*d));
@@ -644,9 +656,11 @@ static Answer *parse(AnswerReader *reader, const char *body, size_t n_body,
   }
   memset(d, 0, sizeof(*d));
   d->reader = reader;
+  d->body = body;
+  d->n_body = n_body;
   d->answer.priv = d;
   d->answer.n_result = 1;
-  if (scan_json(&scan, &reader->copy, body, n_body, error) != SQLITE_OK) {
+  if (scan_outline(&scan, &reader->copy, body, n_body, error) != SQLITE_OK) {
     answer_free(&d->answer);
     return NULL;
   }
@@ -654,8 +668,7 @@ static Answer *parse(AnswerReader *reader, const char *body, size_t n_body,
     not_json(d, body, n_body, &scan, http_status);
   else
     read_document(d, &scan, http_status, call);
-  if (reader->copy.room > KEEP_COPY)
-    buffer_free(&reader->copy);
+  trim_copy(reader);
   if (d->answer.message == NULL) {
     error_nomem(error);
     answer_free(&d->answer);
@@ -680,6 +693,7 @@ void answer_free(Answer *a) {
     return;
   d = a->priv;
   cJSON_Delete(d->root);
+  cJSON_Delete(d->parsed);
   buffer_free(&d->text);
   sqlite3_free(d->message);
   sqlite3_free(d);
@@ -769,13 +783,40 @@ int answer_first_item(Answer *a, int iResult) {
   return list_count(d->items);
 }
 
+/* The item behind an element of the items: itself, or what is parsed from its place in
+** the body. NULL if memory ran out. */
+static cJSON *open_item(Document *d, cJSON *element, Error *error) {
+  const char *place = cJSON_IsString(element) ? element->valuestring : "";
+  Scan scan = {0};
+  size_t offset;
+  if (*place != SCAN_ITEM && *place != SCAN_ITEM_REWRITTEN)
+    return element;
+  offset = (size_t)strtoll(place + 1, NULL, 10);
+  scan.z = d->body + offset;
+  scan.n = d->n_body - offset;
+  if (*place == SCAN_ITEM_REWRITTEN &&
+      scan_value_at(&scan, &d->reader->copy, scan.z, scan.n, error) != SQLITE_OK)
+    return NULL;
+  cJSON_Delete(d->parsed);
+  d->parsed = cJSON_ParseWithLengthOpts(scan.z, scan.n, NULL, 0);
+  if (d->parsed == NULL)
+    error_nomem(error);
+  else if (scan.has_numbers)
+    restore_numbers(d->parsed);
+  trim_copy(d->reader);
+  return d->parsed;
+}
+
 int answer_next_item(Answer *a, Cell *cells, Error *error) {
   Document *d = a->priv;
-  cJSON *item = d->item;
+  cJSON *item;
   bool ok;
-  if (item == NULL)
+  if (d->item == NULL)
     return SQLITE_DONE;
-  d->item = list_next(d->items, item);
+  item = open_item(d, d->item, error);
+  if (item == NULL)
+    return error->rc;
+  d->item = list_next(d->items, d->item);
   memset(cells, 0, ITEM_NCOL * sizeof(*cells));
   d->text.n = 0;
   if (cJSON_IsObject(item))

@@ -57,7 +57,7 @@ void answer_reader_free(AnswerReader *);
 ** Always gives an Answer unless memory runs out (NULL, error set): a body that is not
 ** an answer is one whose state is STATE_UNREACHABLE, or what http_status alone says
 ** (401, 402: refused), with a message that says what is wrong and at
-** which byte. The body is not referenced after the call. */
+** which byte. The body must stay as it is until answer_free(). */
 Answer *answer_parse(AnswerReader *, const char *body, size_t n_body, int http_status,
                      Error *);
 

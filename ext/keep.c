@@ -141,7 +141,7 @@ int keep_arrivals(Session *s, Arrival *a, int n, Error *error) {
   return error->rc;
 }
 
-/* Parses a stored body. */
+/* Parses a stored body, which stays open until close_stored(). */
 static Answer *read_stored(Session *s, Side side, const char *id, Error *error) {
   Answer *answer = NULL;
   const char *body;
@@ -149,11 +149,19 @@ static Answer *read_stored(Session *s, Side side, const char *id, Error *error) 
   int rc = store_body(s->store, side, id, &body, &n, error);
   if (rc == SQLITE_ROW) {
     answer = answer_parse(s->reader, body, n, 200, error);
-    store_body_done(s->store, side);
+    if (answer == NULL)
+      store_body_done(s->store, side);
   } else if (rc == SQLITE_DONE) {
     error_set(error, SQLITE_ERROR, "task %s vanished from the store", id);
   }
   return answer;
+}
+
+static void close_stored(Session *s, Side side, Answer *answer) {
+  if (answer) {
+    answer_free(answer);
+    store_body_done(s->store, side);
+  }
 }
 
 /* Derives into temp what SIDE_MAIN cannot hold, for the length of the statement. */
@@ -164,7 +172,7 @@ static int derive_to_temp(Session *s, const char *id, Error *error) {
       store_copy_origin(s->store, id, error);
     store_end(s->store, SIDE_TEMP, error->rc == SQLITE_OK, error);
   }
-  answer_free(answer);
+  close_stored(s, SIDE_MAIN, answer);
   return error->rc;
 }
 
@@ -173,7 +181,7 @@ static int derive_in_place(Session *s, Side side, const char *id, Error *error) 
   Answer *answer = read_stored(s, side, id, error);
   if (answer && write_derived(s, side, id, answer, error) == SQLITE_OK)
     store_put_parsed(s->store, side, id, error);
-  answer_free(answer);
+  close_stored(s, side, answer);
   return error->rc;
 }
 

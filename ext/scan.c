@@ -27,9 +27,11 @@ typedef unsigned char Byte;
 #define EACH_BYTE(b)   (UINT64_C(0x0101010101010101) * (b))
 #define EXACT_DIGITS   15 /* Decimal digits that a double always gives back */
 #define PLAIN_ZEROS    4  /* From here on, 0.0000x, printing uses an exponent */
-#define WORST_GROWTH   3  /* One bad byte -> U+FFFD; "-0" -> 5 bytes */
+#define WORST_GROWTH   5  /* "{}," -> a place of 13 bytes; a bad byte -> U+FFFD */
 #define COPY_SLACK     256 /* Bytes spare in a new copy: a few rewrites need no growing */
-#define ESCAPED_U      6   /* Bytes of \uXXXX */
+#define PLACE_ROOM     32 /* Bytes for a place, whatever the offset */
+#define ESCAPED_U      6  /* Bytes of \uXXXX */
+#define ITEM_DEPTH     6  /* Containers open around an item */
 #define LEAD_SURROGATE 0xd800
 #define TAIL_SURROGATE 0xdc00
 #define SURROGATE_MASK 0xfc00
@@ -46,6 +48,12 @@ typedef struct Scanner {
   bool point_is_dot;             /* The locale writes 0.5 as JSON does */
   bool nomem;                    /* A copy could not be made */
   int depth;                     /* Open containers */
+  bool outline;                  /* Items are replaced by places */
+  int on_path;                   /* The outermost levels that lead to items */
+  bool leads_on;                 /* The value that comes next does, too */
+  bool items_met;                /* The open result has had its items */
+  bool in_item;                  /* Nothing is copied for now, */
+  bool item_rewritten;           /* ... although it would have been */
   uint64_t objects[DEPTH_WORDS]; /* Bit set: that level is an object, not an array */
 } Scanner;
 
@@ -66,7 +74,7 @@ static const Byte *fail_byte(Scanner *s, const Byte *at) {
 static bool keep(Scanner *s, const Byte *upto) {
   Buffer *copy = s->out->copy;
   size_t n = (size_t)(upto - s->kept);
-  if (copy->n == 0) {
+  if (copy->n == 0 && !s->outline) {
     size_t whole = (size_t)(s->end - s->kept) + COPY_SLACK;
     if (buffer_reserve(copy, whole < copy->max ? whole : copy->max) != BUFFER_OK)
       return false;
@@ -77,6 +85,10 @@ static bool keep(Scanner *s, const Byte *upto) {
 
 /* Puts U+FFFD where the body has the bytes from..to. */
 static const Byte *replace(Scanner *s, const Byte *from, const Byte *to) {
+  if (s->in_item) {
+    s->item_rewritten = true;
+    return to;
+  }
   if (!keep(s, from) || buffer_add(s->out->copy, replacement, 3) != BUFFER_OK) {
     s->nomem = true;
     return NULL;
@@ -88,6 +100,10 @@ static const Byte *replace(Scanner *s, const Byte *from, const Byte *to) {
 /* Makes the number from..to a string that keeps its literal; see SCAN_NUMBER. */
 static const Byte *quote_number(Scanner *s, const Byte *from, const Byte *to) {
   static const char opening[] = {'"', SCAN_NUMBER};
+  if (s->in_item) {
+    s->item_rewritten = true;
+    return to;
+  }
   if (!keep(s, from) || buffer_add(s->out->copy, opening, 2) != BUFFER_OK ||
       !keep(s, to) || buffer_add(s->out->copy, "\"", 1) != BUFFER_OK) {
     s->nomem = true;
@@ -376,24 +392,56 @@ static bool open_container(Scanner *s, bool object) {
   return true;
 }
 
+/* Looks at the name of a member: s->leads_on says if its value is on the way to the items
+** of a SERP, tasks[].result[].items[]. Only a result's first "items" has them; where an
+** escape could spell that name, whatever comes later is a member like others. */
+static void follow_name(Scanner *s, const Byte *name, size_t n) {
+  static const char *const path[] = {"tasks", "result", "items"};
+  const char *wanted;
+  s->leads_on = false;
+  if (s->on_path != s->depth || s->depth >= ITEM_DEPTH)
+    return;
+  wanted = path[s->depth / 2];
+  s->leads_on = n == strlen(wanted) && memcmp(name, wanted, n) == 0;
+  if (s->depth == ITEM_DEPTH - 1) {
+    s->leads_on = s->leads_on && !s->items_met;
+    s->items_met = s->items_met || s->leads_on || memchr(name, '\\', n);
+  }
+}
+
+/* Looks at a container that was opened: arrays of that way are at even depths, objects at
+** odd ones. */
+static void follow_container(Scanner *s, bool object) {
+  if (s->on_path != s->depth - 1 || s->depth > ITEM_DEPTH ||
+      (s->depth % 2 ? !object : object || !s->leads_on))
+    return;
+  s->on_path = s->depth;
+  if (s->depth == ITEM_DEPTH - 1)
+    s->items_met = false;
+}
+
 /* Takes a member's name and the colon, to where its value may start. */
 static const Byte *scan_name(Scanner *s, const Byte *p) {
+  const Byte *name, *end;
   p = skip_space(p, s->end);
   if (p == s->end || *p != '"')
     return fail_byte(s, p);
-  p = scan_string(s, p + 1);
+  name = p + 1;
+  end = p = scan_string(s, name);
   if (p == NULL)
     return NULL;
   p = skip_space(p, s->end);
   if (p == s->end || *p != ':')
     return fail_byte(s, p);
+  if (s->outline)
+    follow_name(s, name, (size_t)(end - 1 - name));
   return p + 1;
 }
 
-/* After a value: closes what ends here, to where the next value may start. When the
-** outermost value is complete the depth is 0. */
-static const Byte *scan_after_value(Scanner *s, const Byte *p) {
-  while (s->depth > 0) {
+/* After a value: closes what ends here down to depth `base`, to where the next value may
+** start. When the value at that depth is complete the depth is `base`. */
+static const Byte *scan_after_value(Scanner *s, const Byte *p, int base) {
+  while (s->depth > base) {
     bool object = in_object(s);
     p = skip_space(p, s->end);
     if (p < s->end && *p == ',')
@@ -401,32 +449,67 @@ static const Byte *scan_after_value(Scanner *s, const Byte *p) {
     if (p == s->end || *p != (object ? '}' : ']'))
       return fail_byte(s, p);
     s->depth--;
+    if (s->on_path > s->depth)
+      s->on_path = s->depth;
     p++;
   }
   return p;
 }
 
-static const Byte *scan_value(Scanner *s, const Byte *p) {
+static const Byte *scan_item(Scanner *s, const Byte *p);
+
+/* Takes the opening of a container, to its first value or, where it is empty, to where the
+** next value may start. */
+static const Byte *scan_container(Scanner *s, const Byte *p, int base) {
+  bool object = *p == '{';
+  if (!open_container(s, object))
+    return fail(s, p, "nested deeper than 1000");
+  if (s->outline)
+    follow_container(s, object);
+  p = skip_space(p + 1, s->end);
+  if (p < s->end && *p == (object ? '}' : ']'))
+    return scan_after_value(s, p, base);
+  return object ? scan_name(s, p) : p;
+}
+
+/* Takes one value, from its first byte, whose containers are deeper than `base`. */
+static const Byte *scan_value(Scanner *s, const Byte *p, int base) {
   do {
+    bool at_items = s->outline && s->on_path == ITEM_DEPTH && s->depth == ITEM_DEPTH;
     p = skip_space(p, s->end);
     if (p == s->end)
       return fail_byte(s, p);
-    if (*p == '{' || *p == '[') {
-      bool object = *p == '{';
-      if (!open_container(s, object))
-        return fail(s, p, "nested deeper than 1000");
-      p = skip_space(p + 1, s->end);
-      if (p < s->end && *p == (object ? '}' : ']')) {
-        p = scan_after_value(s, p);
-      } else if (object) {
-        p = scan_name(s, p);
-      }
+    if ((*p == '{' || *p == '[') && !(at_items && *p == '{')) {
+      p = scan_container(s, p, base);
     } else {
-      p = scan_scalar(s, p);
+      p = *p == '{' ? scan_item(s, p) : scan_scalar(s, p);
       if (p)
-        p = scan_after_value(s, p);
+        p = scan_after_value(s, p, base);
     }
-  } while (p && s->depth > 0);
+  } while (p && s->depth > base);
+  return p;
+}
+
+/* Takes an item, and puts its place where the body has it. */
+static const Byte *scan_item(Scanner *s, const Byte *from) {
+  char place[PLACE_ROOM];
+  const Byte *p;
+  s->outline = false;
+  s->in_item = true;
+  s->item_rewritten = false;
+  p = scan_value(s, from, s->depth);
+  s->outline = true;
+  s->in_item = false;
+  if (p == NULL)
+    return NULL;
+  sqlite3_snprintf((int)sizeof(place), place, "\" %lld\"",
+                   (sqlite3_int64)(from - s->start));
+  place[1] = s->item_rewritten ? SCAN_ITEM_REWRITTEN : SCAN_ITEM;
+  if (!keep(s, from) || buffer_add(s->out->copy, place, strlen(place)) != BUFFER_OK) {
+    s->nomem = true;
+    return NULL;
+  }
+  s->kept = p;
   return p;
 }
 
@@ -434,7 +517,7 @@ static const Byte *scan_text(Scanner *s, const Byte *p) {
   p = skip_space(p, s->end);
   if (p == s->end)
     return fail(s, p, "empty body");
-  p = scan_value(s, p);
+  p = scan_value(s, p, 0);
   if (p == NULL)
     return NULL;
   p = skip_space(p, s->end);
@@ -443,24 +526,43 @@ static const Byte *scan_text(Scanner *s, const Byte *p) {
   return p;
 }
 
-int scan_json(Scan *scan, Buffer *copy, const char *body, size_t n, Error *error) {
-  Scanner s;
-  size_t mark = n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+static void start_scan(Scanner *s, Scan *scan, Buffer *copy, const char *body,
+                       size_t n) {
   memset(scan, 0, sizeof(*scan));
-  memset(&s, 0, sizeof(s));
+  memset(s, 0, sizeof(*s));
   scan->copy = copy;
   copy->n = 0;
   copy->max = n < SIZE_MAX / 8 ? n * WORST_GROWTH : SIZE_MAX / 2;
-  s.start = (const Byte *)(n ? body : "");
-  s.end = s.start + n;
-  s.kept = s.start + mark;
-  s.out = scan;
-  s.point_is_dot = strcmp(localeconv()->decimal_point, ".") == 0;
-  if (scan_text(&s, s.kept) && copy->n && !keep(&s, s.end))
-    s.nomem = true;
-  if (s.nomem)
+  s->start = (const Byte *)(n ? body : "");
+  s->end = s->start + n;
+  s->kept = s->start;
+  s->out = scan;
+  s->point_is_dot = strcmp(localeconv()->decimal_point, ".") == 0;
+}
+
+/* Ends a scan that got to `last`, or to nowhere. */
+static int end_scan(Scanner *s, const Byte *from, const Byte *last, Error *error) {
+  Scan *scan = s->out;
+  if (last && scan->copy->n && !keep(s, last))
+    s->nomem = true;
+  if (s->nomem)
     return error_nomem(error);
-  scan->z = copy->n ? copy->z : (const char *)s.start + mark;
-  scan->n = copy->n ? copy->n : n - mark;
+  scan->z = scan->copy->n ? scan->copy->z : (const char *)from;
+  scan->n = scan->copy->n ? scan->copy->n : last ? (size_t)(last - from) : 0;
   return SQLITE_OK;
+}
+
+int scan_outline(Scan *scan, Buffer *copy, const char *body, size_t n, Error *error) {
+  Scanner s;
+  start_scan(&s, scan, copy, body, n);
+  s.outline = true;
+  if (n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0)
+    s.kept += 3;
+  return end_scan(&s, s.kept, scan_text(&s, s.kept), error);
+}
+
+int scan_value_at(Scan *scan, Buffer *copy, const char *z, size_t n, Error *error) {
+  Scanner s;
+  start_scan(&s, scan, copy, z, n);
+  return end_scan(&s, s.start, scan_value(&s, s.start, 0), error);
 }

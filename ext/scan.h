@@ -20,6 +20,11 @@
 **       differently): written as a string that starts with SCAN_NUMBER, so that the
 **       literal survives; no other string can start with that byte, since it is never
 **       valid UTF-8
+**   left out of that copy: the items of the SERP (the objects that are elements of
+**     tasks[].result[].items[]), nine tenths of an answer. In place of each is a string
+**     that starts with SCAN_ITEM, or SCAN_ITEM_REWRITTEN if it needs a copy of its own,
+**     and goes on with the offset in the body. So an answer in memory is little more than
+**     its body, and each item is parsed, used and freed before the next.
 */
 #ifndef NAVER_SERP_SCAN_H
 #define NAVER_SERP_SCAN_H
@@ -28,8 +33,10 @@
 #include "error.h"
 
 /* First byte of a string that stands for a number literal. */
-#define SCAN_NUMBER    '\xff'
-#define SCAN_MAX_DEPTH 1000
+#define SCAN_NUMBER         '\xff'
+#define SCAN_ITEM           '\xfe' /* ... and of one that stands for an item, */
+#define SCAN_ITEM_REWRITTEN '\xfd' /* ... which scan_value_at() has to rewrite first */
+#define SCAN_MAX_DEPTH      1000
 
 typedef struct Scan {
   const char *z;      /* The text for cJSON: the body itself, or Scan.copy */
@@ -40,9 +47,13 @@ typedef struct Scan {
   Buffer *copy;       /* The rewritten text, empty if nothing needed it */
 } Scan;
 
-/* Checks n bytes. Returns SQLITE_OK (look at Scan.reason) or SQLITE_NOMEM with the
-** error set. `copy` is the caller's, to be used again from body to body; it and the body
-** must outlive the Scan. */
-int scan_json(Scan *, Buffer *copy, const char *body, size_t n, Error *);
+/* Checks a body of n bytes, and makes the text without its items. Returns SQLITE_OK (look
+** at Scan.reason) or SQLITE_NOMEM with the error set. `copy` is the caller's, to be used
+** again from body to body; it and the body must outlive the Scan. */
+int scan_outline(Scan *, Buffer *copy, const char *body, size_t n, Error *);
+
+/* The same for one value at z, of which it is known that it is good JSON; what follows it
+** is not looked at. */
+int scan_value_at(Scan *, Buffer *copy, const char *z, size_t n, Error *);
 
 #endif

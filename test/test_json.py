@@ -353,6 +353,56 @@ class Names(Case):
             self.assertEqual(value(con, "SELECT title FROM naver_serp(?)", ID), "x")
 
 
+class Outline(Case):
+    """Items are left out of the document and parsed one by one (ext/scan.h). Where an escape
+    may spell "items" they are not, so both ways can be compared."""
+
+    def put_one(self, body):
+        con = self.fresh()
+        insert_body(con, ID, body)
+        found = rows(con, "SELECT * FROM naver_serp WHERE on_error = 'skip'"), rows(con, "SELECT * FROM naver_serp_task")
+        for row in found[1]:
+            row.pop("fetched_at")
+        con.close()
+        return found
+
+    def test_both_ways_give_the_same(self):
+        for name in data_files():
+            body = read_bytes(name)
+            whole = body.replace(b'"items"', b'"\\u0069tems"')
+            self.assertEqual(self.put_one(body), self.put_one(whole), name)
+
+    def test_what_needs_rewriting_inside_an_item(self):
+        for inside in (b'"\\u0000"', b'"\\ud800"', b'"\xff"', b"1e3", b"4.0", b"12345678901234567890",
+                       b'{"a":[1.50,"\xc3"]}', "\"순위\"".encode()):
+            for at in (b'{"title":%s}', b'{"x":%s},{"title":"after"}', b'{},{"links":[%s]},{}', b'5,%s,null'):
+                body = answer(b"[" + at % inside + b"]")
+                whole = body.replace(b'"items"', b'"\\u0069tems"')
+                self.assertEqual(self.put_one(body), self.put_one(whole), body)
+
+    def test_only_the_items_of_a_result_are_left_out(self):
+        item = b'{"title":"t"}'
+        other = b'{"items":[{"title":"no item"}],"tasks":[{"result":[{"items":[{}]}]}]}'
+        self.assertEqual([r["title"] for r in self.put_one(answer(item, data=other.decode()))[0]], ["t"])
+        for twice in (b'"items":null,"items":[{"b":1}]', b'"items":[{"title":"t"}],"items":[{"b":1}]',
+                      b'"\\u0069tems":[{"title":"t"}],"items":[{"b":1}]',
+                      b'"items":[{"title":"t"}],"\\u0069tems":[{"b":1}]'):
+            got, tasks = self.put_one(answer(result=b'[{"keyword":"k",' + twice + b"}]"))
+            self.assertEqual([r["title"] for r in got], [] if b"null" in twice else ["t"], twice)
+            if b"null" not in twice:
+                self.assertEqual(exact(tasks[0]["unmapped"])[0][1], exact(b'[{"b":1}]'), twice)
+
+    def test_results_side_by_side(self):
+        got, tasks = self.put_one(answer(result=b'[{"items":[{"title":"a"},{"title":"b"}]},{"items":[]},'
+                                                b'{"items":[{"title":"c","extra":{"items":[{}]}}]}]'))
+        self.assertEqual([r["title"] for r in got], ["a", "b", "c"])
+        self.assertEqual(len(tasks), 3)
+
+    def test_very_many_small_items(self):
+        got, _ = self.put_one(answer(b"[" + b",".join([b"{}"] * 100000) + b"]"))
+        self.assertEqual(len(got), 100000)
+
+
 class Kept(Case):
     def test_bodies_are_stored_byte_for_byte(self):
         bodies = [b"\xef\xbb\xbf \n" + answer(b'[{"title":"\xff\xc0\\u0000\\ud800","page":1.50e1}]') + b" \r\n", answer("[]"), answer(r'[{"url":"a\/b"}]')]
