@@ -33,6 +33,7 @@
 
 #define KEEP_COPY      1048576 /* Bytes of room kept for the next answer */
 #define CODE_OK        20000
+#define CODE_SERVER    50000              /* ... to 59999: their side */
 #define CODE_DIGITS    9                  /* A code as text: more digits do not fit */
 #define EXACT_INTEGER  9007199254740992.0 /* 2^53: from here doubles skip integers */
 #define MAX_EXPONENT   1000000000L        /* Beyond any double, far from overflow */
@@ -840,9 +841,13 @@ int answer_next_ready(Answer *a, Cell *cells, Error *error) {
     d->item = list_first(member(d->ready_task, "result"));
     d->ready_begun = true;
   }
-  while (d->ready_task && d->item == NULL) {
-    d->ready_task = list_next(tasks, d->ready_task);
-    d->item = list_first(member(d->ready_task, "result"));
+  while (d->ready_task && !cJSON_IsObject(d->item)) {
+    if (d->item) {
+      d->item = list_next(member(d->ready_task, "result"), d->item);
+    } else {
+      d->ready_task = list_next(tasks, d->ready_task);
+      d->item = list_first(member(d->ready_task, "result"));
+    }
   }
   if (d->item == NULL)
     return SQLITE_DONE;
@@ -862,8 +867,8 @@ void answer_first_ready(Answer *a) {
   ((Document *)a->priv)->ready_begun = false;
 }
 
-bool answer_post(Answer *a, int i, AnswerPost *post) {
-  Document *d = a->priv;
+bool answer_post(const Answer *a, int i, AnswerPost *post) {
+  const Document *d = a->priv;
   cJSON *tasks = member(d->root, "tasks");
   cJSON *task = list_first(tasks);
   const cJSON *id, *cost;
@@ -881,8 +886,13 @@ bool answer_post(Answer *a, int i, AnswerPost *post) {
   post->code = one.code;
   post->message = status_message(task) ? status_message(task) : "no message";
   post->cost = cJSON_IsNumber(cost) ? cost->valuedouble : 0;
-  post->state = one.state == STATE_PENDING || one.state == STATE_REFUSED ? one.state
-                                                                         : STATE_FAILED;
+  if (one.code / 10000 == CODE_OK / 10000 && post->id)
+    post->state = STATE_PENDING;
+  else if (one.code == 0 || one.code / 10000 == CODE_OK / 10000 ||
+           one.code / 10000 == CODE_SERVER / 10000)
+    post->state = STATE_UNREACHABLE;
+  else
+    post->state = one.state == STATE_REFUSED ? STATE_REFUSED : STATE_FAILED;
   return true;
 }
 

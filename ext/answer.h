@@ -95,7 +95,7 @@ int answer_next_item(Answer *, Cell *cells, Error *);
 Answer *answer_parse_call(AnswerReader *, const char *body, size_t n_body,
                           int http_status, Error *);
 
-/* Fills cells[READY_NCOL] with the next element of any tasks[].result[]. SQLITE_ROW,
+/* Fills cells[READY_NCOL] with the next object of any tasks[].result[]. SQLITE_ROW,
 ** SQLITE_DONE, or SQLITE_NOMEM with the error set. Cells as in answer_next_item(). */
 int answer_next_ready(Answer *, Cell *cells, Error *);
 
@@ -105,14 +105,15 @@ void answer_first_ready(Answer *);
 /* What task_post says of one task. */
 typedef struct AnswerPost {
   const char *id;      /* Of the task, or NULL; valid as long as the answer */
-  TaskState state;     /* STATE_PENDING: created; STATE_REFUSED; else STATE_FAILED */
+  TaskState state;     /* STATE_PENDING: created; STATE_REFUSED, STATE_FAILED: certainly
+                       ** not; STATE_UNREACHABLE: nobody knows */
   int code;            /* Its status_code, 0 if there is none */
   const char *message; /* Never NULL */
   double cost;         /* USD */
 } AnswerPost;
 
 /* Reads tasks[i]; false if there is none. */
-bool answer_post(Answer *, int i, AnswerPost *);
+bool answer_post(const Answer *, int i, AnswerPost *);
 
 /* cJSON's version at run time, such as "1.7.15". */
 const char *answer_json_version(void);

@@ -10,7 +10,8 @@
 #include "progress.h"
 #include "session.h"
 
-#define TICK 0.02 /* Seconds for which requests may be left alone between rows */
+#define STATUS_OK 20000
+#define TICK      0.02 /* Seconds for which requests may be left alone between rows */
 
 typedef struct WaitList {
   Wait *first;
@@ -359,8 +360,19 @@ Answer *collect_ready(Session *s, Error *error) {
   bool ignored; /* Asking changes nothing over there */
   Answer *answer =
       fetch_call(s, "/v3/serp/naver/organic/tasks_ready", NULL, &ignored, error);
-  if (answer && answer->state != STATE_READY) {
+  AnswerPost part;
+  int i;
+  if (answer && answer->state != STATE_READY)
     fetch_call_error(answer, "", error);
+  for (i = 0; answer && answer->state == STATE_READY && answer_post(answer, i, &part);
+       i++) {
+    if (part.code && part.code != STATUS_OK) { /* The call's own entry, not a task */
+      Answer refusal = {
+          .state = part.state, .code = part.code, .message = part.message};
+      fetch_call_error(&refusal, "", error);
+    }
+  }
+  if (error->rc != SQLITE_OK) {
     answer_free(answer);
     answer = NULL;
   }

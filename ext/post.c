@@ -26,6 +26,7 @@
 #include <string.h>
 #include "post.h"
 #include "posting.h"
+#include "scan.h"
 
 #define MAX_KEYWORD     700
 #define MAX_TAG         255
@@ -97,13 +98,15 @@ static const Rule mobile_os = {
     0,       {"android", "ios"}, "'android' or 'ios' for device 'mobile'"};
 
 /* A value as SQLite's TEXT affinity makes it (a number becomes its digits), or NULL for
-** one that is no text: bytes, or something with a NUL in it. */
+** one that is no text: bytes, or something with a NUL in it or that is not UTF-8, which
+** would spoil the call for the tasks beside it. */
 static const char *plain_text(sqlite3_value *value) {
   const char *z;
   if (sqlite3_value_type(value) == SQLITE_BLOB)
     return NULL;
   z = (const char *)sqlite3_value_text(value);
-  return z && strlen(z) == (size_t)sqlite3_value_bytes(value) ? z : NULL;
+  return z && strlen(z) == (size_t)sqlite3_value_bytes(value) && scan_is_utf8(z) ? z
+                                                                                 : NULL;
 }
 
 static int count_characters(const char *z) {
@@ -144,9 +147,10 @@ static int wrong(sqlite3_value **fields, int k, const char *allowed, Error *erro
   const char *z = bytes ? NULL : (const char *)sqlite3_value_text(fields[k]);
   const char *keyword = plain_text(fields[POST_keyword]);
   char *is =
-      bytes ? sqlite3_mprintf("a BLOB")
-      : z   ? sqlite3_mprintf("'%!.40s'%s", z, count_characters(z) > 40 ? "..." : "")
-            : sqlite3_mprintf("NULL");
+      bytes                   ? sqlite3_mprintf("a BLOB")
+      : z && !scan_is_utf8(z) ? sqlite3_mprintf("bytes that are not UTF-8")
+      : z ? sqlite3_mprintf("'%!.40s'%s", z, count_characters(z) > 40 ? "..." : "")
+          : sqlite3_mprintf("NULL");
   if (is == NULL)
     return error_nomem(error);
   if (k == POST_keyword || keyword == NULL)
@@ -341,6 +345,8 @@ static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
   error_clear(&error);
   if (rc == SQLITE_OK)
     rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  if (rc == SQLITE_OK) /* OR ROLLBACK, OR IGNORE and so on are SQLite's to heed */
+    rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
   if (rc != SQLITE_OK) {
     posting_free(posting);
     sqlite3_free(post);

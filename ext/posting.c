@@ -8,9 +8,11 @@
 ** What happens at the commit, in this order, and why:
 **
 **   1. Every task becomes a row of naver_serp_posts. Whatever can stop a write (a lock, a
-**      full disk, a read-only file) stops it here, where it costs nothing.
-**   2. The pages go to the file: only that takes the exclusive lock of a rollback journal,
-**      which another reader can refuse, and only that finds out about a full disk.
+**      full disk, a read-only file, an index or a trigger of the user's) stops it here,
+**      where it costs nothing.
+**   2. The pages go to the file, those of every database the transaction has begun to
+**      write: only that takes the exclusive lock of a rollback journal, which another
+**      reader can refuse, and only that finds out about a full disk.
 **   3. The calls, one after another: what one says decides whether there is a next.
 **   4. Each row gets what became of its task. The placeholders were as wide.
 **
@@ -18,10 +20,8 @@
 ** is no next one. It also stops every statement until the commit is over: what came back
 ** is then recorded by the next SELECT on naver_serp_post, or when the connection closes.
 **
-** Known gap: with PRAGMA cache_spill = 0, or while a reading statement of the same
-** connection stands on the last rows of naver_serp_posts, step 2 cannot take the lock.
-** Then a reader of another connection can make the commit fail with SQLITE_BUSY after
-** the tasks were posted; the next COMMIT records them and posts nothing.
+** A process that is killed between 3 and the end of the commit leaves no record: the rows
+** were part of a transaction that never was. naver_serp_ready lists what was created.
 */
 #include <string.h>
 #include "posting.h"
@@ -29,7 +29,6 @@
 
 #define POST_PATH  "/v3/serp/naver/organic/task_post"
 #define CALL_TASKS 100 /* Tasks in a call at most: the rest would get 40006 */
-#define NAMED_IDS  3   /* Ids in the error and the log; the rest is counted */
 
 #define UNANSWERED "no answer; it may have been created: see naver_serp_ready"
 
@@ -61,7 +60,7 @@ struct Posting {
   char *schema;    /* Database that naver_serp_posts is in, for this transaction */
   int n_sent;      /* Tasks of this transaction that went out already */
   int n_created;   /* Tasks among them that were accepted */
-  char *created;   /* Ids of the first of those: "a, b" */
+  char *created;   /* Their ids: "a, b" */
   int n_unknown;   /* Tasks sent that nobody knows about */
   char *why;       /* First reason why a task was not accepted, as an error says it */
   Late *late;      /* What is to be recorded later */
@@ -138,29 +137,6 @@ static int open_posts(Posting *p, bool make, bool *there, Error *error) {
   return store_open_posts(session_store(s), schema, make, there, error);
 }
 
-int posting_add(Posting *p, sqlite3_value **fields, char *json, sqlite3_int64 *post,
-                Error *error) {
-  sqlite3_int64 max = session_config(p->session)->max_post_tasks;
-  bool there;
-  if (p->n + p->n_sent >= max) {
-    error_set(error, SQLITE_ERROR,
-              "more than max_post_tasks (%lld) tasks in one transaction; nothing was "
-              "posted; raise it with SELECT naver_serp_config('max_post_tasks', N)",
-              max);
-  } else if (open_posts(p, true, &there, error) == SQLITE_OK &&
-             store_next_post(session_store(p->session), post, error) == SQLITE_OK) {
-    if (p->schema == NULL)
-      p->schema = sqlite3_mprintf("%s", session_config(p->session)->schema);
-    *post += p->n;
-    if (p->schema == NULL)
-      error_nomem(error);
-    else if (append(p, fields, json, error) == SQLITE_OK)
-      return SQLITE_OK;
-  }
-  sqlite3_free(json);
-  return error->rc;
-}
-
 int posting_savepoint(Posting *p, int i, Error *error) {
   if (i >= p->n_mark_room) {
     int n_room = i + 8;
@@ -178,12 +154,34 @@ int posting_savepoint(Posting *p, int i, Error *error) {
 }
 
 void posting_release(Posting *p, int i) {
+  if (i < 0)
+    i = 0;
   if (p->n_mark > i)
     p->n_mark = i;
 }
 
+/* Says in SQLite's error log which tasks were created and are not on record. */
+static void log_created(Posting *p) {
+  const char *id = p->created;
+  while (id) {
+    const char *end = strstr(id, ", ");
+    sqlite3_log(SQLITE_WARNING,
+                "naver_serp_post: posted, not recorded (see naver_serp_ready): %.*s",
+                end ? (int)(end - id) : (int)strlen(id), id);
+    id = end ? end + 2 : NULL;
+  }
+  sqlite3_free(p->created);
+  p->created = NULL;
+  p->n_created = 0;
+}
+
 void posting_rollback_to(Posting *p, int i) {
-  if (p->n_mark > i) {
+  log_created(
+      p); /* A commit failed after posting; the rows go with what came after i */
+  if (i < 0) {
+    cut(p, 0);
+    p->n_mark = 0;
+  } else if (p->n_mark > i) {
     cut(p, p->marks[i]);
     p->n_mark = i + 1;
   }
@@ -198,17 +196,16 @@ static int reserve(Posting *p, Error *error) {
   Error ignored = {SQLITE_OK, NULL};
   bool there;
   int n = 0;
-  int rc;
+  int i;
   if (open_posts(p, false, &there, &why) == SQLITE_OK && !there)
     error_set(&why, SQLITE_ERROR, "table naver_serp_posts was dropped meanwhile");
   while (n < p->n && why.rc == SQLITE_OK) {
     if (store_put_post(store, p->a[n].fields, &p->a[n].post, &why) == SQLITE_OK)
       n++;
   }
-  if (why.rc == SQLITE_OK &&
-      (rc = sqlite3_db_cacheflush(session_db(p->session))) != SQLITE_OK)
-    error_set(&why, rc, "%s", sqlite3_errstr(rc));
-  if (why.rc == SQLITE_OK)
+  for (i = 0; i < n && why.rc == SQLITE_OK; i++)
+    store_doubt_post(store, p->a[i].post, &why);
+  if (why.rc == SQLITE_OK && store_hold_locks(store, &why) == SQLITE_OK)
     return SQLITE_OK;
   /* Anything but SQLITE_BUSY rolls the transaction back. */
   while (why.rc == SQLITE_BUSY && n-- > 0)
@@ -222,13 +219,12 @@ static int reserve(Posting *p, Error *error) {
 
 /* Notes that a task was created: its id is worth money until it is on record. */
 static void note_created(Posting *p, const char *id) {
-  if (p->n_created++ < NAMED_IDS) {
-    char *ids = p->created ? sqlite3_mprintf("%s, %s", p->created, id)
-                           : sqlite3_mprintf("%s", id);
-    if (ids) {
-      sqlite3_free(p->created);
-      p->created = ids;
-    }
+  char *ids = p->created ? sqlite3_mprintf("%s, %s", p->created, id)
+                         : sqlite3_mprintf("%s", id);
+  p->n_created++;
+  if (ids) {
+    sqlite3_free(p->created);
+    p->created = ids;
   }
 }
 
@@ -296,6 +292,30 @@ static void record_late(Posting *p) {
   p->n_committed = n;
 }
 
+int posting_add(Posting *p, sqlite3_value **fields, char *json, sqlite3_int64 *post,
+                Error *error) {
+  sqlite3_int64 max = session_config(p->session)->max_post_tasks;
+  bool there;
+  record_late(p);
+  if (p->n + p->n_sent >= max) {
+    error_set(error, SQLITE_ERROR,
+              "more than max_post_tasks (%lld) tasks in one transaction; nothing was "
+              "posted; raise it with SELECT naver_serp_config('max_post_tasks', N)",
+              max);
+  } else if (open_posts(p, true, &there, error) == SQLITE_OK &&
+             store_next_post(session_store(p->session), post, error) == SQLITE_OK) {
+    if (p->schema == NULL)
+      p->schema = sqlite3_mprintf("%s", session_config(p->session)->schema);
+    *post += p->n;
+    if (p->schema == NULL)
+      error_nomem(error);
+    else if (append(p, fields, json, error) == SQLITE_OK)
+      return SQLITE_OK;
+  }
+  sqlite3_free(json);
+  return error->rc;
+}
+
 int posting_look(Posting *p, bool *there, Error *error) {
   record_late(p);
   return store_open_posts(session_store(p->session), session_config(p->session)->schema,
@@ -303,13 +323,8 @@ int posting_look(Posting *p, bool *there, Error *error) {
 }
 
 void posting_end(Posting *p, bool committed) {
-  if (!committed && p->n_created) /* A line of the log has 210 bytes */
-    sqlite3_log(
-        SQLITE_WARNING,
-        "naver_serp_post: %d tasks posted, not recorded (see naver_serp_ready): "
-        "%s%s",
-        p->n_created, p->created ? p->created : "?",
-        p->n_created > NAMED_IDS ? ", ..." : "");
+  if (!committed)
+    log_created(p);
   if (committed)
     p->n_committed = p->n_late;
   else
@@ -318,16 +333,16 @@ void posting_end(Posting *p, bool committed) {
 }
 
 void posting_free(Posting *p) {
+  int i;
   if (p == NULL)
     return;
   forget(p);
   record_late(p);
-  if (p->n_late)
-    sqlite3_log(
-        SQLITE_WARNING,
-        "naver_serp_post: %d tasks posted, not recorded (see naver_serp_ready): "
-        "%s%s",
-        p->n_late, p->late[0].id ? p->late[0].id : "?", p->n_late > 1 ? ", ..." : "");
+  for (i = 0; i < p->n_late; i++) {
+    if (p->late[i].id)
+      note_created(p, p->late[i].id);
+  }
+  log_created(p);
   drop_late(p, 0);
   sqlite3_free(p->late);
   sqlite3_free(p->a);
@@ -402,7 +417,7 @@ static int record_answer(Posting *p, Answer *answer, int i, int end, Stop *stop,
       note_created(p, post.id ? post.id : "no id");
   }
   for (k = 0; k < end - i && error->rc == SQLITE_OK; k++) {
-    if (!answer_post(answer, k, &post)) {
+    if (!answer_post(answer, k, &post) || post.state == STATE_UNREACHABLE) {
       p->n_unknown++;
       record_rest(p, i + k, i + k + 1, STATE_UNREACHABLE, 0, UNANSWERED, error);
     } else {
@@ -412,6 +427,17 @@ static int record_answer(Posting *p, Answer *answer, int i, int end, Stop *stop,
     }
   }
   return error->rc;
+}
+
+/* True for an answer that speaks of single tasks, whatever it says at the top. */
+static bool is_of_tasks(const Answer *answer) {
+  AnswerPost post;
+  int k;
+  for (k = 0; answer_post(answer, k, &post); k++) {
+    if (post.state == STATE_PENDING)
+      return true;
+  }
+  return answer->state == STATE_READY;
 }
 
 /* True for an answer after which tasks may have been created all the same: one that broke
@@ -432,7 +458,7 @@ static int call(Posting *p, int *i, int end, Stop *stop, Error *error) {
   answer = fetch_call(p->session, POST_PATH, text, &maybe_sent, &stop->why);
   if (answer || maybe_sent)
     *i = end;
-  if (answer && answer->state == STATE_READY) {
+  if (answer && is_of_tasks(answer)) {
     record_answer(p, answer, first, end, stop, error);
     answer_free(answer);
     return error->rc;
@@ -489,13 +515,11 @@ static int judge(Posting *p, Error *error) {
   error->rc = SQLITE_OK;
   error->text = NULL;
   /* SQLITE_BUSY would invite another COMMIT, which would keep the placeholders. */
-  error_set(
-      error, failed.rc == SQLITE_BUSY ? SQLITE_ERROR : failed.rc,
-      "%d tasks were created (%s%s), %d more may have been, and cannot be recorded "
-      "(%s): naver_serp_ready lists them once they are done",
-      p->n_created, p->created ? p->created : "?",
-      p->n_created > NAMED_IDS ? ", ..." : "", p->n_unknown,
-      failed.text ? failed.text : sqlite3_errstr(failed.rc));
+  error_set(error, failed.rc == SQLITE_BUSY ? SQLITE_ERROR : failed.rc,
+            "%d tasks were created (%s), %d more may have been, and cannot be recorded "
+            "(%s): naver_serp_ready lists them once they are done",
+            p->n_created, p->created ? p->created : "?", p->n_unknown,
+            failed.text ? failed.text : sqlite3_errstr(failed.rc));
   error_clear(&failed);
   return error->rc;
 }

@@ -4,8 +4,10 @@
 **
 **   - Nothing is sent that the user can still take back: ROLLBACK, ROLLBACK TO and a
 **     failing statement make waiting tasks go away.
-**   - Nothing is sent before it is on record: each task is a row of naver_serp_posts,
-**     and the lock and the room for the commit are held, before the first call.
+**   - Nothing is sent before it can be recorded: each task is a row of naver_serp_posts,
+**     and the locks and the room for the commit are held, before the first call. Only a
+**     process that is killed during the commit, or a commit that fails for a reason that
+**     comes later (a commit hook, another virtual table), spends without a record.
 **   - Nothing is sent twice: a call whose answer is lost is not repeated.
 **
 ** A Posting belongs to one connected naver_serp_post; its functions are that table's

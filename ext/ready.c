@@ -4,8 +4,9 @@
 **   SELECT id, tag, date_posted FROM naver_serp_ready;
 **   SELECT s.* FROM naver_serp s WHERE s.id IN (SELECT id FROM naver_serp_ready);
 **
-** Virtual schema: READY_COLUMNS in columns.h. A statement makes one call of tasks_ready, which
-** the API allows 20 times a minute and which gives at most 1000 tasks of the last 3 days;
+** Virtual schema: READY_COLUMNS in columns.h. A cursor makes one call of tasks_ready, which
+** the API allows 20 times a minute and which gives at most 1000 tasks of the last 3 days
+** (so a correlated subquery makes one for each of its rows: use a join or IN);
 ** collecting a task takes it off that list. Nothing is stored, there are no parameters
 ** and no constraint is pushed down: the call has none.
 **
@@ -14,8 +15,6 @@
 */
 #include <string.h>
 #include "ready.h"
-
-#define JSON_SUBTYPE 74 /* 'J': what SQLite's JSON functions look for */
 
 /* One call, whatever is asked; SQLite had better not make it once per row of a join. */
 #define COST_CALL 1000000.0

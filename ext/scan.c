@@ -526,6 +526,15 @@ static const Byte *scan_text(Scanner *s, const Byte *p) {
   return p;
 }
 
+bool scan_is_utf8(const char *z) {
+  const Byte *p = (const Byte *)z;
+  const Byte *end = p + strlen(z);
+  bool whole = true;
+  while (p < end && whole)
+    p += *p < 0x80 ? 1 : utf8_part(p, end, &whole);
+  return whole;
+}
+
 static void start_scan(Scanner *s, Scan *scan, Buffer *copy, const char *body,
                        size_t n) {
   memset(scan, 0, sizeof(*scan));

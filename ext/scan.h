@@ -56,4 +56,7 @@ int scan_outline(Scan *, Buffer *copy, const char *body, size_t n, Error *);
 ** is not looked at. */
 int scan_value_at(Scan *, Buffer *copy, const char *z, size_t n, Error *);
 
+/* True if the text, up to its NUL, is valid UTF-8. */
+bool scan_is_utf8(const char *z);
+
 #endif

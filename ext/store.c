@@ -20,6 +20,7 @@ typedef enum Statement {
   ST_PUT_PARSED,
   ST_NEXT_POST,
   ST_PUT_POST,
+  ST_DOUBT_POST,
   ST_SET_POST,
   ST_DROP_POST,
   N_STATEMENT
@@ -49,13 +50,16 @@ static const char *const aSql[N_STATEMENT] = {
     "INSERT INTO \"%w\".naver_serp_posts(keyword, priority, depth, max_crawl_pages,"
     " device, os, se_domain, search_param, url, tag, options, id, state, status_code,"
     " status_message, cost, posted_at)"
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, printf('%%36s', ''),"
-    " 'unreachable', 100000,"
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, printf('%%36d',"
+    " (SELECT coalesce(max(post), 0) + 1 FROM \"%w\".naver_serp_posts)),"
+    " 'pending', 100000,"
     " printf('%%-300s', 'not recorded yet: see naver_serp_post'), 0.1,"
     " printf('%%26s', ''))",
+    "UPDATE \"%w\".naver_serp_posts SET state = 'unreachable' WHERE post = ?1",
     "UPDATE \"%w\".naver_serp_posts SET id = ?2, state = ?3, status_code = ?4,"
     " status_message = ?5, cost = ?6,"
-    " posted_at = strftime('%%Y-%%m-%%d %%H:%%M:%%S +00:00', 'now') WHERE post = ?1",
+    " posted_at = strftime('%%Y-%%m-%%d %%H:%%M:%%S +00:00', 'now')"
+    " WHERE post = ?1 AND trim(posted_at) = ''",
     "DELETE FROM \"%w\".naver_serp_posts WHERE post = ?1",
 };
 
@@ -829,6 +833,14 @@ int store_open_posts(Store *store, const char *schema, bool make, bool *there,
   return error->rc;
 }
 
+/* Steps a statement that has to change one row: a trigger can make it none. */
+static int finish_one(Store *store, sqlite3_stmt *stmt, Error *error) {
+  if (finish(store, stmt, error) == SQLITE_OK && sqlite3_changes(store->db) != 1)
+    error_set(error, SQLITE_CONSTRAINT,
+              "a trigger on naver_serp_posts keeps the record from being written");
+  return error->rc;
+}
+
 int store_next_post(Store *store, sqlite3_int64 *post, Error *error) {
   sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_NEXT_POST, error);
   if (stmt == NULL)
@@ -850,9 +862,51 @@ int store_put_post(Store *store, sqlite3_value *const *fields, sqlite3_int64 *po
     return error->rc;
   for (k = 0; k < POST_NFIELD; k++)
     sqlite3_bind_value(stmt, k + 1, fields[k]);
-  if (finish(store, stmt, error) == SQLITE_OK)
+  if (finish_one(store, stmt, error) == SQLITE_OK)
     *post = sqlite3_last_insert_rowid(store->db);
   sqlite3_set_last_insert_rowid(store->db, last_rowid);
+  return error->rc;
+}
+
+int store_doubt_post(Store *store, sqlite3_int64 post, Error *error) {
+  sqlite3_stmt *stmt = statement(store, SIDE_MAIN, ST_DOUBT_POST, error);
+  if (stmt == NULL)
+    return error->rc;
+  sqlite3_bind_int64(stmt, 1, post);
+  return finish_one(store, stmt, error);
+}
+
+/* True if a commit would still have to ask for the exclusive lock of a database. A file
+** in WAL mode has none to ask for, and shows SQLITE_LOCK_SHARED. */
+static bool lacks_lock(Store *store, const char *schema) {
+  int lock = SQLITE_LOCK_NONE;
+  return sqlite3_txn_state(store->db, schema) == SQLITE_TXN_WRITE &&
+         sqlite3_file_control(store->db, schema, SQLITE_FCNTL_LOCKSTATE, &lock) ==
+             SQLITE_OK &&
+         (lock == SQLITE_LOCK_RESERVED || lock == SQLITE_LOCK_PENDING);
+}
+
+int store_hold_locks(Store *store, Error *error) {
+  sqlite3_stmt *stmt = NULL;
+  int rc = sqlite3_db_cacheflush(store->db);
+  if (rc != SQLITE_OK)
+    return error_set(error, rc, "%s", sqlite3_errstr(rc));
+  rc = sqlite3_prepare_v2(store->db,
+                          "SELECT name FROM pragma_database_list WHERE name <> 'temp'",
+                          -1, &stmt, NULL);
+  while (rc == SQLITE_OK && error->rc == SQLITE_OK &&
+         sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *schema = (const char *)sqlite3_column_text(stmt, 0);
+    if (schema && lacks_lock(store, schema))
+      error_set(
+          error, SQLITE_BUSY,
+          "database %s can be locked only at the end of the commit, which could fail "
+          "after the posting: finish what reads naver_serp_post, leave PRAGMA "
+          "cache_spill on, and begin with BEGIN rather than BEGIN IMMEDIATE",
+          schema);
+  }
+  if (sqlite3_finalize(stmt) != SQLITE_OK || stmt == NULL)
+    error_from_db(error, store->db, "store");
   return error->rc;
 }
 

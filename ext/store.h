@@ -129,13 +129,23 @@ typedef struct StoredPost {
   double cost;         /* USD; negative: not known */
 } StoredPost;
 
-/* A post goes in before it is sent, with placeholders as wide as what will replace them,
-** so that store_set_post() needs no room that is not there. fields: POST_NFIELD values.
-** store_drop_post() takes it out again. */
+/* A post goes in before it is sent, as what it is hoped to become, so that an index or a
+** trigger of the user's that forbids it does so now: 'pending', with placeholders as wide
+** as what will replace them, so that store_set_post() needs no room that is not there.
+** fields: POST_NFIELD values. store_doubt_post() makes it 'unreachable' until it is known
+** better. store_set_post() says what became of it, once; a row that has been told or is
+** gone stays as it is. store_drop_post() takes it out again. */
 int store_put_post(Store *, sqlite3_value *const *fields, sqlite3_int64 *post /* OUT */,
                    Error *);
+int store_doubt_post(Store *, sqlite3_int64 post, Error *);
 int store_set_post(Store *, sqlite3_int64 post, const StoredPost *, Error *);
 int store_drop_post(Store *, sqlite3_int64 post, Error *);
+
+/* Takes the locks that the commit of the open transaction is going to need, so that no
+** reader can make it fail any more. A rollback journal asks for the exclusive lock of each
+** database that was begun to be written; writing a page takes it before. Where none can
+** be written (nothing was changed, or a cursor stands on all that was) this is an error. */
+int store_hold_locks(Store *, Error *);
 
 /* While the user's transaction is being committed no savepoint may be opened: it would
 ** be taken for a transaction of its own. */

@@ -1,5 +1,7 @@
 """naver_serp_post: what is posted when, what never is, and what is on record afterwards."""
+import contextlib
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +16,34 @@ NUMBERS = "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE
 MANY = NUMBERS + "INSERT INTO naver_serp_post(keyword) SELECT 'k' || i FROM c"
 UNANSWERED = "no answer; it may have been created: see naver_serp_ready"
 PAYMENT = "40200 Payment Required (refused): look into your DataForSEO account, then ask again"
+
+
+class Relay:
+    """Passes so many connections on to a port of this machine, then closes its door."""
+
+    def __init__(self, port, connections):
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.base_url = "https://localhost:%d" % self.door.getsockname()[1]
+        self.threads = []
+        threading.Thread(target=self.serve, args=(port, connections), daemon=True).start()
+
+    def serve(self, port, connections):
+        for _ in range(connections):
+            near, _ = self.door.accept()
+            far = socket.create_connection(("127.0.0.1", port))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
+        self.door.close()
+
+    @staticmethod
+    def copy(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.door.close()
 
 
 class Posts(test_https.Online):
@@ -163,9 +193,23 @@ class Posts(test_https.Online):
         con.execute("BEGIN")
         con.execute(INSERT, ("x",))
         self.error(con, values)
-        self.error(con, values.replace("INSERT", "INSERT OR IGNORE"))
+        con.execute(values.replace("INSERT", "INSERT OR IGNORE"))
         con.execute("COMMIT")
-        self.assertPosted("x")
+        self.assertPosted("x", "a", "c")
+
+    def test_or_rollback_and_or_fail(self):
+        con = self.connect()
+        bad = " INTO naver_serp_post(keyword, priority) VALUES ('a', 1), ('b', 9)"
+        con.execute("BEGIN")
+        con.execute(INSERT, ("x",))
+        self.error(con, "INSERT OR ROLLBACK" + bad)
+        self.assertFalse(con.in_transaction)
+        self.assertNothing(con)
+        con.execute("BEGIN")
+        con.execute(INSERT, ("x",))
+        self.error(con, "INSERT OR FAIL" + bad)
+        con.execute("COMMIT")
+        self.assertPosted("x", "a")
 
     def test_insert_from_naver_serp(self):
         task, = self.ready(1, items=3)
@@ -309,6 +353,37 @@ class Posts(test_https.Online):
         self.assertEqual(self.recorded(con, "id, state, status_message, cost"), [
             ("x", "pending", "Task Created.", 0.1), (None, "unreachable", UNANSWERED, None)])
 
+    def test_what_an_entry_says(self):
+        """Certain is a task with an id and 2xxxx, or with a code that says no."""
+        task = '{"id": "03020115-1535-0066-00aa-000000000009", "status_code": %s, "status_message": "m"}'
+        for entry, state in ((task % 20100, "pending"), (task % 20000, "pending"), (task % 50000, "unreachable"),
+                             ("{}", "unreachable"), (task % 40501, None), (task % 40202, None),
+                             ('{"status_code": 20100}', "unreachable")):
+            for top in (20000, 20100, 40000):
+                self.setUp()
+                con = self.connect()
+                body = '{"status_code": %d, "status_message": "top", "tasks": [%s]}' % (top, entry)
+                self.d.fault("body", call="task_post", body=body.encode())
+                if state and (top == 20000 or state == "pending"):
+                    con.execute(INSERT, ("a",))
+                    self.assertEqual(self.recorded(con), [("a", state)], body)
+                else:
+                    self.assertIn("nothing was posted", self.error(con, INSERT, "a"), body)
+                    self.assertEqual(self.recorded(con), [], body)
+
+    def test_no_connection_at_the_second_call(self):
+        """The API goes away after the first call: what was not sent is said to be not sent."""
+        port = self.d.base_url.rsplit(":", 1)[1]
+        relay = Relay(int(port), connections=1)
+        self.addCleanup(relay.close)
+        con = self.connect(max_post_tasks=1000, retries=0, base_url=relay.base_url)
+        self.d.fault("close", call="task_post", bytes=10 ** 6)  # The connection ends with the first answer
+        con.execute(MANY % 250)
+        self.assertEqual(self.d.counts()["posts"], 1)
+        self.assertEqual(con.execute("SELECT state, status_message LIKE 'not sent, since: %', count(*) FROM"
+                                     " naver_serp_post GROUP BY 1, 2 ORDER BY 1").fetchall(),
+                         [("pending", 0, 100), ("unreachable", 1, 150)])
+
     def test_rate_limit_creates_nothing(self):
         self.d.fault("status", call="task_post", status=429)
         con = self.connect()
@@ -439,35 +514,50 @@ class Posts(test_https.Online):
         self.assertPosted("a", "c", calls=1)
         self.assertEqual(self.recorded(con), [("a", "pending"), ("c", "pending")])
 
-    def test_commit_again_after_posting(self):
-        con, other = self.pair()
-        con.execute("PRAGMA cache_spill = 0")  # The gap named in posting.c
-        con.execute("BEGIN")
-        con.execute(INSERT, ("a",))
-        reader = other.execute("SELECT x FROM t UNION ALL SELECT 2")
-        reader.fetchone()
-        self.assertIn("locked", self.error(con, "COMMIT"))
-        self.assertTrue(con.in_transaction)
-        reader.close()
-        con.execute("COMMIT")
-        self.assertPosted("a", calls=1)
-        self.assertEqual(self.recorded(con), [("a", "pending")])
+    LATE = "can be locked only at the end of the commit, which could fail after the posting"
 
-    def test_log_names_what_a_rollback_loses(self):
-        con, other = self.pair()
-        con.close()
-        reader = other.execute("SELECT x FROM t UNION ALL SELECT 2")
-        reader.fetchone()
-        path = support.value(other, "SELECT file FROM pragma_database_list")
-        out, err, _ = support.shell(
-            ".log stderr\n.bail off\nPRAGMA cache_spill = 0;\nBEGIN;\nINSERT INTO naver_serp_post(keyword) VALUES ('a'),"
-            " ('b'), ('c'), ('d');\nCOMMIT;\nROLLBACK;\nSELECT count(*) FROM naver_serp_post;\n", path)
-        reader.close()
-        ids = [p["id"] for p in self.d.posted()[self.before:]]
-        self.assertEqual(len(ids), 4)
-        self.assertIn("naver_serp_post: 4 tasks posted, not recorded (see naver_serp_ready): %s, ...\n"
-                      % ", ".join(ids[:3]), err)
-        self.assertEqual(out.split()[-1], "0")
+    def test_a_lock_that_only_the_end_of_the_commit_takes(self):
+        for begin, why in (("BEGIN IMMEDIATE", "database o "), ("BEGIN; DELETE FROM o.z WHERE x = 5", "database o "),
+                           ("PRAGMA cache_spill = 0; BEGIN", "database main ")):
+            self.setUp()
+            con, other = self.pair()
+            con.execute("ATTACH ? AS o", (self.file(),))
+            con.execute("CREATE TABLE o.z(x)")
+            for statement in begin.split("; "):
+                con.execute(statement)
+            con.execute(INSERT, ("a",))
+            text = self.error(con, "COMMIT")
+            self.assertIn("naver_serp_post: nothing was posted: " + why + self.LATE, text)
+            self.assertTrue(con.in_transaction)
+            con.execute("ROLLBACK")
+            self.assertNothing(con)
+            con.execute("PRAGMA cache_spill = 1")
+            con.execute("BEGIN")
+            con.execute("INSERT INTO o.z VALUES (1)")
+            con.execute(INSERT, ("a",))
+            con.execute("COMMIT")
+            self.assertPosted("a")
+
+    def test_what_forbids_the_record_costs_nothing(self):
+        for guard in ("CREATE UNIQUE INDEX u ON naver_serp_posts(keyword) WHERE state = 'pending'",
+                      "CREATE TRIGGER g BEFORE UPDATE ON naver_serp_posts BEGIN SELECT RAISE(ABORT, 'no'); END",
+                      "CREATE TRIGGER g BEFORE UPDATE ON naver_serp_posts BEGIN SELECT RAISE(IGNORE); END",
+                      "CREATE TRIGGER g BEFORE INSERT ON naver_serp_posts BEGIN SELECT RAISE(IGNORE); END"):
+            self.setUp()
+            con = self.connect()
+            con.execute(INSERT, ("first",))
+            con.execute(guard)
+            self.assertIn("nothing was posted", self.error(
+                con, "INSERT INTO naver_serp_post(keyword) VALUES ('b'), ('first')"), guard)
+            self.assertPosted("first")
+            self.assertEqual(self.recorded(con), [("first", "pending")])
+
+    def test_a_unique_index_on_the_id_is_no_obstacle(self):
+        con = self.connect()
+        con.execute(INSERT, ("first",))
+        con.execute("CREATE UNIQUE INDEX u ON naver_serp_posts(id)")
+        con.execute(MANY % 30)
+        self.assertEqual(len(self.recorded(con)), 31)
 
     def test_constraints_are_checked_before(self):
         con = self.connect()
@@ -547,6 +637,14 @@ class Posts(test_https.Online):
         con = self.connect(path)
         self.assertEqual(self.recorded(con, "id")[:100], [i for _, i in rows])
 
+    def test_a_late_record_takes_no_other_row(self):
+        self.d.fault("latency", call="task_post", seconds=1)
+        con = self.connect()
+        self.interrupted(con, "INSERT INTO naver_serp_post(keyword) VALUES ('first')")
+        con.execute("DELETE FROM naver_serp_posts")
+        con.execute(INSERT, ("second",))
+        self.assertEqual(self.recorded(con, "keyword, id"), [("second", self.d.posted()[-1]["id"])])
+
     def test_interrupt_is_made_good_at_the_close(self):
         self.d.fault("latency", call="task_post", seconds=1)
         path = self.file()
@@ -607,7 +705,7 @@ class Posts(test_https.Online):
         cases = [
             ("keyword", None, "text of 1 to 700 characters, not NULL"), ("keyword", "", "text of 1 to 700 characters"),
             ("keyword", "가" * 701, "text of 1 to 700 characters"), ("keyword", b"x", "not a BLOB"),
-            ("keyword", "a\0b", "text of 1"), ("priority", 0, "1 or 2, not '0'"), ("priority", 3, "1 or 2"),
+            ("keyword", "a\0b", "text of 1"), ("options", '{"x": 1}\0', "a JSON object"), ("priority", 0, "1 or 2, not '0'"), ("priority", 3, "1 or 2"),
             ("priority", "high", "1 or 2, not 'high'"), ("priority", 1.5, "1 or 2"), ("depth", 0, "from 1 to 700"),
             ("depth", 701, "from 1 to 700"), ("depth", b"1", "not a BLOB"), ("depth", 2**62, "from 1 to 700"),
             ("max_crawl_pages", 101, "an integer from 1 to 100"), ("device", "tablet", "'desktop' or 'mobile'"),
@@ -638,6 +736,18 @@ class Posts(test_https.Online):
         self.assertIn("rowid", self.error(con, "INSERT INTO naver_serp_post(rowid, keyword) VALUES (1, 'k')"))
         con.execute("COMMIT")
         self.assertNothing(con)
+
+    def test_what_is_not_utf8_is_refused(self):
+        con = self.connect()
+        for text in ("x'ff41'", "x'c080'", "x'eda080'", "x'ea'", "x'41eab0'", "x'f8888080'"):
+            for column, value in (("keyword", f"CAST({text} AS TEXT)"), ("tag", f"CAST({text} AS TEXT)"),
+                                  ("options", f"'{{\"x\":\"' || CAST({text} AS TEXT) || '\"}}'")):
+                names = "keyword" if column == "keyword" else "keyword, " + column
+                value = value if column == "keyword" else "'k', " + value
+                self.assertIn("not bytes that are not UTF-8",
+                              self.error(con, f"INSERT INTO naver_serp_post({names}) VALUES ({value})"))
+        con.execute(INSERT, ("가é😀",))
+        self.assertPosted("가é😀")
 
     def test_update_and_delete(self):
         con = self.connect()

@@ -41,6 +41,16 @@ class Ready(test_https.Online):
         self.assertEqual(self.d.counts()["calls"], {"GET tasks_ready": 1})
         self.assertEqual(support.stored(con), 0)
 
+    def test_what_the_call_itself_says(self):
+        """A limit or a refusal in the entry of the call is no empty list."""
+        for code in (40202, 40200, 40000, 50000):
+            self.body('{"status_code": 20000, "tasks": [{"status_code": %d, "status_message": "No.", "result": null}]}' % code)
+            self.assertIn("naver_serp_ready: %d No (" % code, self.error(self.connect(), "SELECT * FROM naver_serp_ready"))
+
+    def test_elements_that_are_no_objects(self):
+        self.body(listing(5, [1, None, "x", {"id": "a"}, []], None, {"id": "b"}, [{}]))
+        self.assertEqual(self.connect().execute("SELECT id FROM naver_serp_ready").fetchall(), [("a",), ("b",), (None,)])
+
     def test_collected_tasks_go(self):
         ids = self.ready(3)
         con = self.connect()
