@@ -44,6 +44,9 @@ void session_leave(Session *);
 /* Before a function or a cursor uses the store: looks at it as it is now. */
 int session_prepare(Session *, Error *);
 
+/* While planning: looks at the store, changing and reporting nothing. */
+void session_glance(Session *);
+
 /* What became of one id. Texts and cells are valid until the next collect_next(). */
 typedef struct Outcome {
   const char *id;

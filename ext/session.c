@@ -113,6 +113,10 @@ int session_prepare(Session *s, Error *error) {
   return error->rc;
 }
 
+void session_glance(Session *s) {
+  store_glance(s->store, s->config.schema);
+}
+
 bool session_interrupted(Session *s) {
   bool interrupted = false;
 #if SQLITE_VERSION_NUMBER >= 3041000

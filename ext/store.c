@@ -18,6 +18,7 @@ typedef enum Statement {
   ST_PUT_ITEM,
   ST_PUT_TASK,
   ST_PUT_PARSED,
+  ST_SIZE,
   ST_NEXT_POST,
   ST_PUT_POST,
   ST_DOUBT_POST,
@@ -46,6 +47,9 @@ static const char *const aSql[N_STATEMENT] = {
     NULL,
     NULL,
     "UPDATE \"%w\".naver_serp_cache SET parsed = ?2 WHERE id = ?1",
+    "SELECT coalesce((SELECT max(task) FROM \"%w\".naver_serp_tasks), 0),"
+    " coalesce(avg(last_item - first_item + 1), 0) FROM (SELECT first_item, last_item"
+    " FROM \"%w\".naver_serp_tasks ORDER BY task DESC LIMIT ?1)",
     "SELECT coalesce(max(post), 0) + 1 FROM \"%w\".naver_serp_posts",
     "INSERT INTO \"%w\".naver_serp_posts(keyword, priority, depth, max_crawl_pages,"
     " device, os, se_domain, search_param, url, tag, options, id, state, status_code,"
@@ -68,6 +72,8 @@ typedef struct SideState {
   bool exists;                     /* The store's tables are there and are ours */
   bool checked;                    /* `exists` was found at schema version `version` */
   bool lost_tables;                /* Some are there, but not all */
+  sqlite3_uint64 indexed[2];       /* Columns of tasks [0] and of items [1] (bits as in
+                                   ** their lists) with which an index starts */
   char *file;                      /* Of the database, from sqlite3_malloc() */
   int version;                     /* PRAGMA schema_version at the last look */
   sqlite3_stmt *stmt_version;      /* Reads it */
@@ -375,11 +381,45 @@ static int count_tables(Store *store, const SideState *side, int first, int n,
   return n_found;
 }
 
+/* Which columns of a table an index starts with, of those that serve any comparison. */
+static sqlite3_uint64 find_indexed(Store *store, const SideState *side, bool items,
+                                   Error *error) {
+  const ColumnList *list = items ? &item_columns : &task_columns;
+  sqlite3_stmt *stmt = NULL;
+  sqlite3_uint64 found = 0;
+  int k;
+  if (sqlite3_prepare_v2(store->db,
+                         "SELECT x.name FROM pragma_index_list(?1, ?2) l"
+                         " JOIN pragma_index_xinfo(l.name, ?2) x ON x.seqno = 0"
+                         " WHERE NOT l.partial AND x.coll = 'BINARY'",
+                         -1, &stmt, NULL) != SQLITE_OK) {
+    error_from_db(error, store->db, "store");
+    return 0;
+  }
+  sqlite3_bind_text(stmt, 1, items ? "naver_serp_items" : "naver_serp_tasks", -1,
+                    SQLITE_STATIC);
+  sqlite3_bind_text(stmt, 2, side->schema, -1, SQLITE_STATIC);
+  while (sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, 0);
+    for (k = 0; name && k < list->n; k++) {
+      if (strcmp(list->a[k].name, name) == 0)
+        found |= (sqlite3_uint64)1 << k;
+    }
+  }
+  if (sqlite3_finalize(stmt) != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  return found;
+}
+
 /* Finds out whether the side has the tables. All or none of them is fine. */
 static int look_at_tables(Store *store, SideState *side, Error *error) {
   int n = count_tables(store, side, 0, N_TABLE, error);
   side->exists = n == N_TABLE;
   side->lost_tables = n > 0 && n < N_TABLE;
+  if (side->exists && error->rc == SQLITE_OK) {
+    side->indexed[0] = find_indexed(store, side, false, error);
+    side->indexed[1] = find_indexed(store, side, true, error);
+  }
   side->checked = error->rc == SQLITE_OK;
   return error->rc;
 }
@@ -449,6 +489,13 @@ int store_open(Store *store, const char *schema, Error *error) {
   if (error->rc == SQLITE_OK && store->side[SIDE_MAIN].lost_tables)
     restore_tables(store, error);
   return error->rc;
+}
+
+void store_glance(Store *store, const char *schema) {
+  Error ignored = {SQLITE_OK, NULL};
+  if (open_side(store, &store->side[SIDE_MAIN], schema, &ignored) != SQLITE_OK)
+    store->side[SIDE_MAIN].exists = store->side[SIDE_MAIN].checked = false;
+  error_clear(&ignored);
 }
 
 bool store_has(const Store *store, Side side) {
@@ -1016,12 +1063,27 @@ int store_copy_origin(Store *store, const char *id, Error *error) {
 
 /* ---- Rows for cursors --------------------------------------------------------- */
 
-/* Which tables a query's wanted columns are in: their letters, in a small set. */
+static bool is_wanted(const RowQuery *query, int k) {
+  int i;
+  if (query->columns[k].source == NULL)
+    return false;
+  for (i = 0; i < query->n_order; i++) {
+    if (query->order[i].column == k)
+      return true;
+  }
+  return query->used >> (k < 63 ? k : 63) & 1;
+}
+
+/* Which tables a query's columns are in: true for a letter that is among them. */
 static bool uses_table(const RowQuery *query, char from) {
   int k;
   for (k = 0; k < query->n_column; k++) {
-    const char *source = query->columns[k].source;
-    if (source && source[0] == from && (query->used >> (k < 63 ? k : 63) & 1))
+    if (is_wanted(query, k) && query->columns[k].source[0] == from)
+      return true;
+  }
+  for (k = 0; k < query->n_term; k++) {
+    const RowTerm *term = &query->terms[k];
+    if (term->is_used && query->columns[term->column].source[0] == from)
       return true;
   }
   return false;
@@ -1042,46 +1104,134 @@ static void append_from(sqlite3_str *out, const char *schema, const RowQuery *qu
   } else {
     sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_items i", schema);
     if (uses_table(query, 't'))
-      sqlite3_str_appendf(
-          out, " CROSS JOIN \"%w\".naver_serp_tasks t ON t.task = i.task", schema);
+      sqlite3_str_appendf(out,
+                          " JOIN \"%w\".naver_serp_tasks t ON t.task = i.task"
+                          " AND i.item BETWEEN t.first_item AND t.last_item",
+                          schema);
   }
 }
 
-/* Without an id, leaves out of SIDE_MAIN what temp hides. */
+/* Without an id, leaves out of SIDE_MAIN what temp hides. *n counts the parameters. */
 static void append_where(sqlite3_str *out, Store *store, Side side,
                          const RowQuery *query) {
-  const char *alias = query->items ? "i" : "t";
-  if (query->by_id)
+  const char *word = " WHERE ";
+  int n = 1;
+  int i, k;
+  if (query->by_id) {
     sqlite3_str_appendall(out, " WHERE t.id = ?1");
-  else if (side == SIDE_MAIN && store->side[SIDE_TEMP].exists)
+    word = " AND ";
+  } else if (side == SIDE_MAIN && store->side[SIDE_TEMP].exists) {
     sqlite3_str_appendf(out,
                         " WHERE %s.task NOT IN (SELECT m.task"
                         " FROM temp.naver_serp_tasks x"
                         " JOIN \"%w\".naver_serp_tasks m ON m.id = x.id)",
-                        alias, store->side[side].schema);
+                        query->items ? "i" : "t", store->side[side].schema);
+    word = " AND ";
+  }
+  for (i = 0; i < query->n_term; i++) {
+    const RowTerm *term = &query->terms[i];
+    const char *mark = memchr(term->op, '?', (size_t)term->n_op);
+    if (!term->is_used)
+      continue;
+    sqlite3_str_appendf(out, "%s%s %.*s", word, query->columns[term->column].source,
+                        mark ? (int)(mark - term->op) : term->n_op, term->op);
+    word = " AND ";
+    if (mark && mark[-2] == 'N') { /* IN */
+      for (k = 0; k < term->n_value; k++)
+        sqlite3_str_appendf(out, "%s?%d", k ? ", " : "(", ++n);
+      sqlite3_str_appendall(out, term->n_value ? ")" : "()");
+    } else if (mark) {
+      sqlite3_str_appendf(out, "?%d", ++n);
+    }
+  }
+}
+
+/* Appends the SELECT of one side, without an order. */
+static void append_select(sqlite3_str *out, Store *store, Side side,
+                          const RowQuery *query, int *map) {
+  const char *alias = query->items ? "i.item, i" : "t.task, t";
+  int n = ROW_NKEY;
+  int k;
+  sqlite3_str_appendf(out, "SELECT %s.odd, %d", alias, (int)side);
+  for (k = 0; k < query->n_column; k++) {
+    map[k] = -1;
+    if (is_wanted(query, k)) {
+      sqlite3_str_appendf(out, ", %s", query->columns[k].source);
+      map[k] = n++;
+    }
+  }
+  append_from(out, store->side[side].schema, query);
+  append_where(out, store, side, query);
+}
+
+void store_bind_values(sqlite3_stmt *stmt, const RowQuery *query) {
+  int i;
+  for (i = 0; i < query->n_value; i++)
+    sqlite3_bind_value(stmt, 2 + i, query->values[i]);
 }
 
 int store_rows(Store *store, Side side, const RowQuery *query, int *map,
                sqlite3_stmt **stmt, Error *error) {
-  const char *schema = store->side[side].schema;
   sqlite3_str *out = sqlite3_str_new(store->db);
-  int n = 2;
-  int k;
-  sqlite3_str_appendall(out,
-                        query->items ? "SELECT i.item, i.odd" : "SELECT t.task, t.odd");
-  for (k = 0; k < query->n_column; k++) {
-    const Column *column = &query->columns[k];
-    map[k] = -1;
-    if (column->source && (query->used >> (k < 63 ? k : 63) & 1)) {
-      sqlite3_str_appendf(out, ", %s", column->source);
-      map[k] = n++;
-    }
+  bool both = !query->by_id && store->side[SIDE_TEMP].exists;
+  const char *separator = " ORDER BY ";
+  int i;
+  if (both) {
+    append_select(out, store, SIDE_TEMP, query, map);
+    side = SIDE_MAIN;
+    if (store->side[SIDE_MAIN].exists)
+      sqlite3_str_appendall(out, " UNION ALL ");
   }
-  append_from(out, schema, query);
-  append_where(out, store, side, query);
-  if (query->items && query->by_id)
-    sqlite3_str_appendall(out, " ORDER BY t.task, i.item");
-  else
-    sqlite3_str_appendall(out, query->items ? " ORDER BY i.item" : " ORDER BY t.task");
-  return prepare_rows(store, out, stmt, error);
+  if (!both || store->side[SIDE_MAIN].exists)
+    append_select(out, store, query->by_id ? side : SIDE_MAIN, query, map);
+  for (i = 0; i < query->n_order; i++) {
+    sqlite3_str_appendf(out, "%s%d%s", separator, map[query->order[i].column] + 1,
+                        query->order[i].desc ? " DESC" : "");
+    separator = ", ";
+  }
+  /* Among many tasks the order of the rows would keep SQLite from using an index. */
+  if (query->by_id || (query->n_term == 0 && query->n_order == 0)) {
+    if (both)
+      sqlite3_str_appendf(out, "%s%d, %d", separator, ROW_SIDE + 1, ROW_NUMBER + 1);
+    else
+      sqlite3_str_appendf(out, "%s%d", separator, ROW_NUMBER + 1);
+  }
+  if (prepare_rows(store, out, stmt, error) == SQLITE_OK)
+    store_bind_values(*stmt, query);
+  return error->rc;
+}
+
+/* ---- For planning -------------------------------------------------------------- */
+
+#define SAMPLE_TASKS 50 /* Tasks whose items are counted for an average */
+
+void store_size(Store *store, StoreSize *size) {
+  SideState *side = &store->side[SIDE_MAIN];
+  Error ignored = {SQLITE_OK, NULL};
+  sqlite3_stmt *stmt;
+  memset(size, 0, sizeof(*size));
+  size->items_per_task = 1;
+  if (!side->exists ||
+      (stmt = statement(store, SIDE_MAIN, ST_SIZE, &ignored)) == NULL) {
+    error_clear(&ignored);
+    return;
+  }
+  sqlite3_bind_int(stmt, 1, SAMPLE_TASKS);
+  if (sqlite3_step(stmt) == SQLITE_ROW) {
+    size->n_task = sqlite3_column_int64(stmt, 0);
+    size->items_per_task = sqlite3_column_double(stmt, 1) + 1;
+    size->n_item = (sqlite3_int64)((double)size->n_task * size->items_per_task);
+  }
+  idle(stmt);
+}
+
+bool store_is_indexed(const Store *store, bool items, const char *column) {
+  const SideState *side = &store->side[SIDE_MAIN];
+  const ColumnList *list = items ? &item_columns : &task_columns;
+  int k;
+  for (k = 0; k < list->n; k++) {
+    if (strcmp(list->a[k].name, column) == 0)
+      return side->exists && (side->indexed[items] >> k & 1);
+  }
+  return false;
 }

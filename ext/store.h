@@ -40,6 +40,9 @@ void store_forget_statements(Store *);
 ** the user's. Tables that exist but are not the store's are an error. */
 int store_open(Store *, const char *schema, Error *);
 
+/* The same for planning: looks at SIDE_MAIN only, and neither changes nor reports anything. */
+void store_glance(Store *, const char *schema);
+
 /* True if the side has the store's tables. */
 bool store_has(const Store *, Side);
 
@@ -97,18 +100,63 @@ void store_drop_stand_ins(Store *);
 /* Gives a stand-in the origin and fetched_at of the body it stands for. */
 int store_copy_origin(Store *, const char *id, Error *);
 
+#define MAX_TERM  24
+#define MAX_ORDER 4
+
+/* A condition of the WHERE clause: a column, and what stands behind it. */
+typedef struct RowTerm {
+  int column;
+  const char
+      *op;  /* "= ?", "COLLATE NOCASE = ?", "IN ?", "IS NULL", ...; not terminated */
+  int n_op; /* Bytes of op */
+  bool is_used; /* False: the SELECT does not check it */
+  int n_value;  /* Values that stand for the ? */
+} RowTerm;
+
+typedef struct RowOrder {
+  int column;
+  bool desc;
+} RowOrder;
+
 typedef struct RowQuery {
   const Column *columns; /* Of the virtual table */
   int n_column;
   sqlite3_uint64 used; /* Bit k: column k is wanted; bit 63: and all from there on */
   bool items;          /* Rows are items; else rows are tasks */
-  bool by_id;          /* One task, its id bound to ?1; else all of the side */
+  bool by_id;          /* One task, its id bound to ?1; else everything stored */
+  RowTerm terms[MAX_TERM];
+  int n_term;
+  RowOrder order[MAX_ORDER]; /* Before the order of the answers */
+  int n_order;
+  sqlite3_value **values; /* Of the terms, in their order */
+  int n_value;
 } RowQuery;
 
-/* Prepares the SELECT behind a cursor. Its column 0 is the row's number, column 1 its
-** `odd` bits; map[k] is set to the place of the wanted column k, or -1. Rows come in
-** the order of the answers. The caller finalizes it. */
+/* The first columns of the SELECT behind a cursor: the row's number, its `odd` bits and
+** its Side. */
+enum { ROW_NUMBER, ROW_ODD, ROW_SIDE, ROW_NKEY };
+
+/* Prepares the SELECT behind a cursor, with the values of the terms bound: the rows of one
+** task from one side, or those of everything stored, from both (`side` is ignored). Behind
+** the columns above, map[k] is set to the place of the wanted column k, or -1. Rows come in
+** the order asked for, and else in that of the answer; of everything stored with terms, in
+** any. The caller finalizes it. */
 int store_rows(Store *, Side, const RowQuery *, int *map, sqlite3_stmt **, Error *);
+
+/* Binds other values of the same terms. */
+void store_bind_values(sqlite3_stmt *, const RowQuery *);
+
+/* About how much SIDE_MAIN holds. Looks at it itself; 0 where it cannot. */
+typedef struct StoreSize {
+  sqlite3_int64 n_task;
+  sqlite3_int64 n_item;
+  double items_per_task;
+} StoreSize;
+void store_size(Store *, StoreSize * /* OUT */);
+
+/* True if the table of items (or of tasks) of SIDE_MAIN has an index that starts with the
+** column. As of the last look at the tables. */
+bool store_is_indexed(const Store *, bool items, const char *column);
 
 /* ---- Posted tasks: naver_serp_posts of SIDE_MAIN ---- */
 

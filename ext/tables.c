@@ -15,6 +15,7 @@
 */
 #include <stdlib.h>
 #include <string.h>
+#include "plan.h"
 #include "tables.h"
 #include "tally.h"
 
@@ -25,17 +26,6 @@
 
 #define MAX_COLUMN 64 /* Both tables have fewer */
 #define COUNT(a)   ((int)(sizeof(a) / sizeof((a)[0])))
-
-typedef struct TableKind {
-  const char *name;
-  const Column *columns;
-  int n_column;
-  bool items;      /* Rows are items, not tasks */
-  int i_parameter; /* The id as a parameter: the first hidden column */
-  int i_id;        /* The id as a column; may be the same */
-  int i_mode;      /* Hidden column of the parameter */
-  int i_on_error;  /* Likewise, or -1 */
-} TableKind;
 
 static const TableKind aKind[] = {
     {"naver_serp", serp_columns, SERP_NCOL, true, SERP_id, SERP_id, SERP_mode,
@@ -52,16 +42,21 @@ typedef struct Table {
 
 typedef struct Cursor {
   sqlite3_vtab_cursor base;
-  char *plan;                  /* idxStr the statements below were made for */
-  RowQuery query;              /* ... and what it means */
-  sqlite3_stmt *stmt[N_SIDE];  /* SELECTs over the store, prepared when needed */
-  int map[N_SIDE][MAX_COLUMN]; /* Place of each column in them, or -1 */
-  Collect *collect;            /* The ids asked for; NULL: everything stored */
+  char *plan;             /* idxStr the statements below were made for */
+  RowQuery query;         /* ... and what it means */
+  int made_for[MAX_TERM]; /* Values of each term there, -1 for one that is not used */
+  sqlite3_stmt
+      *stmt[N_SIDE];   /* SELECTs over the store, prepared when needed: of the side
+                              ** where a task is; of everything stored, in stmt[SIDE_MAIN] */
+  int map[MAX_COLUMN]; /* Place of each column in them, or -1 */
+  Collect *collect;    /* The ids asked for; NULL: everything stored */
   Mode mode;
   OnError on_error;
-  Tally tally;   /* Tasks that gave no rows */
-  Side side;     /* Where the current row is */
-  bool stepping; /* stmt[side] is in the middle of its rows */
+  Tally tally;       /* Tasks that gave no rows */
+  Side side;         /* Whose statement gives the current row */
+  bool stepping;     /* stmt[side] is in the middle of its rows */
+  bool begun;        /* Everything stored: it was started */
+  sqlite3_int64 odd; /* `odd` of the current row */
   bool eof;
   Outcome outcome; /* Of the current task, where ids were given */
   char *id;        /* Its id */
@@ -119,111 +114,10 @@ static int xDisconnect(sqlite3_vtab *vtab) {
   return SQLITE_OK;
 }
 
-/* ---- Plan ------------------------------------------------------------------------ */
-
-/* The plan contract. idxNum is a set of these, and xFilter's argv has, in this order
-** and only where the bit is set: the id (or the list of ids), mode, on_error. idxStr
-** says the same for people, as EXPLAIN QUERY PLAN shows it, and ends in "columns
-** <hex>", the columns that are used (sqlite3_index_info.colUsed). */
-#define PLAN_ID       1 /* id = argv: one task */
-#define PLAN_IDS      2 /* id IN argv: a list, through sqlite3_vtab_in() */
-#define PLAN_MODE     4 /* argv: mode */
-#define PLAN_ON_ERROR 8 /* argv: on_error */
-
-/* Estimates: a task has about 25 rows; asking for one may cost a request, which is
-** worth many rows read; a list is asked for at once, and has to be cheaper than two
-** tasks, or SQLite would look up `id = a OR id = b` one by one. */
-#define COST_TASK        3000.0
-#define COST_LIST        4000.0
-#define COST_ALL         1000000.0
-#define COST_LAST_RESORT 1e15
-#define ROWS_TASK        25
-#define ROWS_LIST        2500
-#define ROWS_ALL         1000000
-
-typedef struct Plan {
-  int i_id;   /* Constraint that gives the id, or -1 */
-  bool list;  /* ... all of an IN at once */
-  int i_mode; /* Constraint, or -1 */
-  int i_on_error;
-  bool late_id; /* An id depends on a table that comes later in this plan, */
-  bool late;    /* ... or mode or on_error does */
-} Plan;
-
-static bool is_equality(int op) {
-  return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS;
-}
-
-/* Looks at one constraint. A list beats a single id (one batch instead of one request a
-** row), the parameter beats the column of the same meaning. */
-static void consider(const TableKind *kind, sqlite3_index_info *info, int i,
-                     Plan *plan) {
-  const struct sqlite3_index_constraint *c = &info->aConstraint[i];
-  bool id = c->iColumn == kind->i_parameter || c->iColumn == kind->i_id;
-  if (!is_equality(c->op) ||
-      (!id && c->iColumn != kind->i_mode && c->iColumn != kind->i_on_error))
-    return;
-  if (id && sqlite3_stricmp(sqlite3_vtab_collation(info, i), "BINARY"))
-    return;
-  if (!c->usable && id) {
-    plan->late_id = true;
-  } else if (!c->usable) {
-    plan->late = true;
-  } else if (id) {
-    bool list = sqlite3_vtab_in(info, i, -1) != 0;
-    if (plan->i_id < 0 || (list && !plan->list)) {
-      plan->i_id = i;
-      plan->list = list;
-    }
-  } else if (c->iColumn == kind->i_mode) {
-    plan->i_mode = i;
-  } else {
-    plan->i_on_error = i;
-  }
-}
-
-/* Claims a constraint as the next of xFilter's arguments. */
-static void claim(sqlite3_index_info *info, int i, int *n_arg) {
-  info->aConstraintUsage[i].argvIndex = ++*n_arg;
-  info->aConstraintUsage[i].omit = 1;
-}
-
 static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-  const TableKind *kind = ((Table *)vtab)->kind;
-  Plan plan = {-1, false, -1, -1, false, false};
-  const char *id = "everything stored";
-  int n_arg = 0;
-  int i;
-  for (i = 0; i < info->nConstraint; i++)
-    consider(kind, info, i, &plan);
-  if (plan.late) /* Never another mode than the one given */
-    return SQLITE_CONSTRAINT;
-  /* A scan where an id could be given would leave out what is not stored: the last resort,
-  ** for joins of these tables with each other, where one side has to be read first. */
-  info->estimatedCost = plan.late_id ? COST_LAST_RESORT : COST_ALL;
-  info->estimatedRows = ROWS_ALL;
-  if (plan.i_id >= 0) {
-    claim(info, plan.i_id, &n_arg);
-    info->idxNum |= plan.list ? PLAN_IDS : PLAN_ID;
-    id = plan.list ? "id IN list" : "id=?";
-    if (plan.list)
-      sqlite3_vtab_in(info, plan.i_id, 1);
-    info->estimatedCost = plan.list ? COST_LIST : COST_TASK;
-    info->estimatedRows = plan.list ? ROWS_LIST : ROWS_TASK;
-  }
-  if (plan.i_mode >= 0) {
-    claim(info, plan.i_mode, &n_arg);
-    info->idxNum |= PLAN_MODE;
-  }
-  if (plan.i_on_error >= 0) {
-    claim(info, plan.i_on_error, &n_arg);
-    info->idxNum |= PLAN_ON_ERROR;
-  }
-  info->idxStr = sqlite3_mprintf(
-      "%s%s%s columns %llx", id, plan.i_mode >= 0 ? " mode=?" : "",
-      plan.i_on_error >= 0 ? " on_error=?" : "", (sqlite3_uint64)info->colUsed);
-  info->needToFreeIdxStr = 1;
-  return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
+  Table *table = (Table *)vtab;
+  session_glance(table->session);
+  return plan_best_index(table->kind, session_store(table->session), info);
 }
 
 /* ---- Cursor ---------------------------------------------------------------------- */
@@ -249,16 +143,21 @@ static void rewind_cursor(Cursor *cur) {
   sqlite3_free(cur->id);
   cur->collect = NULL;
   cur->id = NULL;
-  cur->stepping = false;
+  plan_free_values(&cur->query);
+  cur->stepping = cur->begun = false;
   cur->eof = true;
 }
 
-static void forget_plan(Cursor *cur) {
+static void forget_statements(Cursor *cur) {
   int i;
   for (i = 0; i < N_SIDE; i++) {
     sqlite3_finalize(cur->stmt[i]);
     cur->stmt[i] = NULL;
   }
+}
+
+static void forget_plan(Cursor *cur) {
+  forget_statements(cur);
   sqlite3_free(cur->plan);
   cur->plan = NULL;
 }
@@ -276,7 +175,7 @@ static int xClose(sqlite3_vtab_cursor *base) {
 /* Starts the rows of one side: of the current task, or of all. */
 static int start_rows(Cursor *cur, Side side, Error *error) {
   Store *store = session_store(table_of(cur)->session);
-  if (cur->stmt[side] == NULL && store_rows(store, side, &cur->query, cur->map[side],
+  if (cur->stmt[side] == NULL && store_rows(store, side, &cur->query, cur->map,
                                             &cur->stmt[side], error) != SQLITE_OK)
     return error->rc;
   sqlite3_reset(cur->stmt[side]);
@@ -291,8 +190,10 @@ static int start_rows(Cursor *cur, Side side, Error *error) {
 static int step_rows(Cursor *cur, Error *error) {
   sqlite3_stmt *stmt = cur->stmt[cur->side];
   int rc = sqlite3_step(stmt);
-  if (rc == SQLITE_ROW)
+  if (rc == SQLITE_ROW) {
+    cur->odd = sqlite3_column_int64(stmt, ROW_ODD);
     return rc;
+  }
   cur->stepping = false;
   if (rc != SQLITE_DONE)
     return error_from_db(error, session_db(table_of(cur)->session), "store");
@@ -344,15 +245,13 @@ static int finish_scan(Cursor *cur, Error *error) {
   return error->rc == SQLITE_OK ? tally_error(&cur->tally, error) : error->rc;
 }
 
-/* Reading everything: the next side that has tables, or the end. */
-static int next_side(Cursor *cur, Error *error) {
+/* Reading everything: its beginning or its end. */
+static int scan(Cursor *cur, Error *error) {
   Store *store = session_store(table_of(cur)->session);
-  int side;
-  for (side = cur->side + 1; side < N_SIDE; side++) {
-    if (store_has(store, (Side)side))
-      return start_rows(cur, (Side)side, error);
-  }
-  return finish_scan(cur, error);
+  if (cur->begun || (!store_has(store, SIDE_MAIN) && !store_has(store, SIDE_TEMP)))
+    return finish_scan(cur, error);
+  cur->begun = true;
+  return start_rows(cur, SIDE_MAIN, error);
 }
 
 /* Moves to the next row, from whichever task. */
@@ -364,7 +263,7 @@ static int advance(Cursor *cur, Error *error) {
     else if (cur->collect)
       rc = next_task(cur, error);
     else
-      rc = next_side(cur, error);
+      rc = scan(cur, error);
     if (rc == SQLITE_ROW)
       return SQLITE_OK;
   }
@@ -411,20 +310,30 @@ static int add_ids(Cursor *cur, int plan, sqlite3_value *value, Error *error) {
   return error->rc;
 }
 
-/* Adopts a plan: what the statements of this cursor are made for. */
-static int adopt_plan(Cursor *cur, int plan, const char *text, Error *error) {
-  const TableKind *kind = table_of(cur)->kind;
-  if (cur->plan && strcmp(cur->plan, text) == 0)
-    return SQLITE_OK;
-  forget_plan(cur);
-  cur->plan = sqlite3_mprintf("%s", text);
-  if (cur->plan == NULL)
-    return error_nomem(error);
-  cur->query.columns = kind->columns;
-  cur->query.n_column = kind->n_column;
-  cur->query.items = kind->items;
-  cur->query.by_id = (plan & (PLAN_ID | PLAN_IDS)) != 0;
-  cur->query.used = strtoull(strrchr(text, ' '), NULL, 16);
+/* Adopts a plan and its values; statements that were made for the same are kept. */
+static int adopt_plan(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
+                      Error *error) {
+  int i;
+  if (cur->plan == NULL || strcmp(cur->plan, text)) {
+    forget_plan(cur);
+    cur->plan = sqlite3_mprintf("%s", text);
+    if (cur->plan == NULL)
+      return error_nomem(error);
+    plan_read(table_of(cur)->kind, plan, cur->plan, &cur->query);
+  }
+  if (plan_take_values(&cur->query, argv, error) != SQLITE_OK)
+    return error->rc;
+  for (i = 0; i < cur->query.n_term; i++) {
+    const RowTerm *term = &cur->query.terms[i];
+    int n = term->is_used ? term->n_value : -1;
+    if (cur->made_for[i] != n)
+      forget_statements(cur);
+    cur->made_for[i] = n;
+  }
+  for (i = 0; i < N_SIDE; i++) {
+    if (cur->stmt[i])
+      store_bind_values(cur->stmt[i], &cur->query);
+  }
   return SQLITE_OK;
 }
 
@@ -435,11 +344,11 @@ static int filter(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
   int i = (plan & (PLAN_ID | PLAN_IDS)) ? 1 : 0;
   int mode, on_error;
   rewind_cursor(cur);
-  if (adopt_plan(cur, plan, text, error) != SQLITE_OK ||
-      config_choice(config, "mode", plan & PLAN_MODE ? argv[i++] : NULL, &mode,
+  if (config_choice(config, "mode", plan & PLAN_MODE ? argv[i++] : NULL, &mode,
                     error) != SQLITE_OK ||
-      config_choice(config, "on_error", plan & PLAN_ON_ERROR ? argv[i] : NULL,
+      config_choice(config, "on_error", plan & PLAN_ON_ERROR ? argv[i++] : NULL,
                     &on_error, error) != SQLITE_OK ||
+      adopt_plan(cur, plan, text, argv + i, error) != SQLITE_OK ||
       session_prepare(session, error) != SQLITE_OK)
     return error->rc;
   cur->mode = (Mode)mode;
@@ -450,7 +359,6 @@ static int filter(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
     if (cur->collect == NULL || add_ids(cur, plan, argv[0], error) != SQLITE_OK)
       return error->rc;
   } else {
-    cur->side = (Side)-1;
     if (collect_derive_all(session, error) != SQLITE_OK)
       return error->rc;
   }
@@ -538,17 +446,14 @@ static void result_cell(sqlite3 *db, sqlite3_context *ctx, const Cell *cell,
 }
 
 /* A stored value. Text in a JSON column is JSON, and elsewhere not, but for the columns
-** whose bit in `odd` (column 1 of the SELECT) is set. */
+** whose bit in `odd` (cur->odd) is set. */
 static void result_stored(Cursor *cur, sqlite3_context *ctx, int k) {
   sqlite3_stmt *stmt = cur->stmt[cur->side];
-  sqlite3_value *value = sqlite3_column_value(stmt, cur->map[cur->side][k]);
+  sqlite3_value *value = sqlite3_column_value(stmt, cur->map[k]);
+  bool json = (cur->query.columns[k].type == COLUMN_JSON) != (cur->odd >> k & 1);
   sqlite3_result_value(ctx, value);
-  if (sqlite3_value_type(value) == SQLITE_TEXT) {
-    bool json = cur->query.columns[k].type == COLUMN_JSON;
-    bool odd = (sqlite3_column_int64(stmt, 1) >> k & 1) != 0;
-    if (json != odd)
-      sqlite3_result_subtype(ctx, JSON_SUBTYPE);
-  }
+  if (json && sqlite3_value_type(value) == SQLITE_TEXT)
+    sqlite3_result_subtype(ctx, JSON_SUBTYPE);
 }
 
 static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
@@ -568,7 +473,7 @@ static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
   else if (!cur->stepping)
     result_cell(session_db(table_of(cur)->session), ctx, &cur->outcome.cells[k],
                 kind->columns[k].type);
-  else if (cur->map[cur->side][k] >= 0)
+  else if (cur->map[k] >= 0)
     result_stored(cur, ctx, k);
   return SQLITE_OK;
 }
@@ -584,8 +489,9 @@ static int xRowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
       hash = (hash ^ (unsigned char)*z) * 1099511628211u;
     *rowid = FIRST_UNSTORED_ROWID | (sqlite3_int64)(hash >> 3);
   } else {
-    *rowid = sqlite3_column_int64(cur->stmt[cur->side], 0);
-    if (cur->side == SIDE_TEMP)
+    sqlite3_stmt *stmt = cur->stmt[cur->side];
+    *rowid = sqlite3_column_int64(stmt, ROW_NUMBER);
+    if (sqlite3_column_int(stmt, ROW_SIDE) == SIDE_TEMP)
       *rowid = -*rowid;
   }
   return SQLITE_OK;

@@ -219,14 +219,16 @@ class TestInterrupt(Processes):
     """sqlite3_interrupt() while bodies are parsed."""
 
     def interrupted_at(self, con, sql, step):
-        """Runs a query and interrupts it at its n-th look; the error, or None if it was over before."""
-        looks = [0]
+        """Runs a query and interrupts it at its n-th look; the error, or None if it was over before.
+        Looks count once the statement runs: what planning looks at cannot be interrupted."""
+        looks, running = [0], []
 
         def look():
-            looks[0] += 1
+            looks[0] += bool(running)
             if looks[0] == step:
                 con.interrupt()
             return 0
+        con.set_trace_callback(lambda text: running.append(1) if text == sql else None)
         con.set_progress_handler(look, 50)
         try:
             con.execute(sql).fetchall()
@@ -234,6 +236,8 @@ class TestInterrupt(Processes):
             return e
         finally:
             con.set_progress_handler(None, 0)
+            con.set_trace_callback(None)
+        self.assertLess(looks[0], step, "the interrupt was lost")
         return None
 
     def test_at_any_moment(self):
@@ -323,18 +327,14 @@ class TestInterrupt(Processes):
     def test_from_another_thread(self):
         path = self.archive(600, n=lambda k: 10)
         con = self.connect(path, check_same_thread=False)
-        seen = threading.Event()
-
-        def wait():
-            seen.set()
-            return 0
-        con.set_progress_handler(wait, 2000)
+        seen, sql = threading.Event(), "SELECT count(*) FROM naver_serp"
+        con.set_trace_callback(lambda text: seen.set() if text == sql else None)
         thread = threading.Thread(target=lambda: (seen.wait(), con.interrupt()))
         thread.start()
         with self.assertRaises(sqlite3.OperationalError) as caught:
-            rows(con, "SELECT count(*) FROM naver_serp")
+            rows(con, sql)
         thread.join()
-        con.set_progress_handler(None, 0)
+        con.set_trace_callback(None)
         self.assertEqual(caught.exception.sqlite_errorname, "SQLITE_INTERRUPT")
         self.assertFalse(con.in_transaction)
         expected = dict.fromkeys(map(task_id, range(600)), 10)
