@@ -4,7 +4,7 @@
 #   shell  the sqlite3 shell
 #   test   a Python 3 whose sqlite3 can load extensions, openssl
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
-#   bench  curl
+#   bench  curl, jq; DuckDB is a peer too where npm and node are there
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
 # says what to install and fails.
 set -u
@@ -39,7 +39,11 @@ for group in "$@"; do
       have $tool || need $tool
     done
     ;;
-  bench) have curl || need curl ;;
+  bench)
+    for tool in curl jq; do
+      have $tool || need $tool
+    done
+    ;;
   *)
     echo "deps.sh: no group '$group'" >&2
     exit 2
