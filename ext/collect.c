@@ -341,7 +341,7 @@ static int wait_for_outcome(Collect *c, Outcome *out, Error *error) {
 int collect_next(Collect *c, Outcome *out, Error *error) {
   int rc;
   if (!c->begun)
-    progress_begin(&c->progress, c->n_id, &c->session->config, http_now());
+    progress_begin(&c->progress, "", c->n_id, &c->session->config, http_now());
   c->begun = true;
   release_outcome(c);
   memset(out, 0, sizeof(*out));

@@ -6,6 +6,7 @@
 ** goes to temp and is served from there.
 */
 #include <string.h>
+#include "progress.h"
 #include "session.h"
 
 #define DERIVE_BATCH                                                                   \
@@ -207,7 +208,7 @@ int keep_derive(Session *s, Side *side, const char *id, Error *error) {
 
 /* Derives up to DERIVE_BATCH bodies of SIDE_MAIN behind *after in one commit. *after
 ** moves on only if they are committed. Returns SQLITE_DONE when none is left. */
-static int derive_batch(Session *s, char **after, Error *error) {
+static int derive_batch(Session *s, char **after, Progress *progress, Error *error) {
   char *last = NULL;
   int i = 0;
   if (store_begin(s->store, SIDE_MAIN, error) != SQLITE_OK)
@@ -219,6 +220,8 @@ static int derive_batch(Session *s, char **after, Error *error) {
     sqlite3_free(last);
     last = id;
     derive_in_place(s, SIDE_MAIN, id, error);
+    progress->done++;
+    progress_show(progress, http_now());
     i++;
   }
   store_end(s->store, SIDE_MAIN, error->rc == SQLITE_OK, error);
@@ -226,6 +229,7 @@ static int derive_batch(Session *s, char **after, Error *error) {
     sqlite3_free(*after);
     *after = last;
   } else {
+    progress->done -= i;
     sqlite3_free(last);
   }
   return error->rc != SQLITE_OK ? error->rc
@@ -234,7 +238,7 @@ static int derive_batch(Session *s, char **after, Error *error) {
 }
 
 /* Derives what is left one by one, to wherever its rows can go. */
-static int derive_singly(Session *s, char **after, Error *error) {
+static int derive_singly(Session *s, char **after, Progress *progress, Error *error) {
   while (error->rc == SQLITE_OK) {
     StoredTask found;
     Side side = SIDE_MAIN;
@@ -245,6 +249,8 @@ static int derive_singly(Session *s, char **after, Error *error) {
     *after = id;
     if (store_find(s->store, id, &found, error) == SQLITE_ROW && !found.parsed)
       keep_derive(s, &side, id, error);
+    progress->done++;
+    progress_show(progress, http_now());
     if (error->rc == SQLITE_OK && session_interrupted(s))
       error_set(error, SQLITE_INTERRUPT, "interrupted");
   }
@@ -253,19 +259,23 @@ static int derive_singly(Session *s, char **after, Error *error) {
 
 int collect_derive_all(Session *s, Error *error) {
   Error first = {SQLITE_OK, NULL};
+  Progress progress;
   char *after = NULL;
-  char *id = store_next_unparsed(s->store, SIDE_MAIN, NULL, error);
-  int rc = id ? SQLITE_OK : SQLITE_DONE;
-  sqlite3_free(id);
-  while (rc == SQLITE_OK && error->rc == SQLITE_OK && !s->main_unwritable)
-    rc = derive_batch(s, &after, &first);
+  int n = store_count_unparsed(s->store, SIDE_MAIN, error);
+  int rc = n ? SQLITE_OK : SQLITE_DONE;
+  if (n == 0)
+    return error->rc;
+  progress_begin(&progress, "parsed ", n, &s->config, http_now());
+  while (rc == SQLITE_OK && !s->main_unwritable)
+    rc = derive_batch(s, &after, &progress, &first);
   if (rc != SQLITE_OK && rc != SQLITE_DONE && !temp_can_help(first.rc)) {
     *error = first;
-  } else if (rc != SQLITE_DONE && error->rc == SQLITE_OK) {
+  } else if (rc != SQLITE_DONE) {
     s->main_unwritable = s->main_unwritable || lasts(first.rc);
     error_clear(&first);
-    derive_singly(s, &after, error);
+    derive_singly(s, &after, &progress, error);
   }
+  progress_end(&progress);
   sqlite3_free(after);
   return error->rc;
 }

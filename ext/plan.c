@@ -183,8 +183,28 @@ static void add_term(const TableKind *kind, sqlite3_index_info *info, int i,
 
 /* ---- Order ------------------------------------------------------------------------- */
 
-/* Takes over ORDER BY where the SELECT gives it for less than sorting: of one task, whose
-** rows are few, and of everything if an index has that order. */
+/* True if the order of a column's index is better than sorting: where a LIMIT ends it early,
+** or a term searches that index. Else every row would be looked up in a place of its own.
+** (The LIMIT is only a hint: it is not consumed, since SQLite 3.38 to 3.45 offer it where
+** it is not theirs to give.) */
+static bool pays(const TableKind *kind, const Store *store,
+                 const sqlite3_index_info *info, const RowQuery *query, int k) {
+  int i;
+  if (!store_is_indexed(store, kind->items, kind->columns[k].name))
+    return false;
+  for (i = 0; i < info->nConstraint; i++) {
+    if (info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_LIMIT)
+      return true;
+  }
+  for (i = 0; i < query->n_term; i++) {
+    if (query->terms[i].column == k)
+      return true;
+  }
+  return false;
+}
+
+/* Takes over ORDER BY (or GROUP BY) where the SELECT gives it for less than sorting: of one
+** task, whose rows are few, and of everything by an index. */
 static void add_order(const TableKind *kind, const Store *store,
                       sqlite3_index_info *info, RowQuery *query, sqlite3_str *text) {
   int i;
@@ -194,7 +214,7 @@ static void add_order(const TableKind *kind, const Store *store,
   for (i = 0; i < info->nOrderBy; i++) {
     int k = info->aOrderBy[i].iColumn;
     if (k < 0 || kind->columns[k].source == NULL ||
-        (!query->by_id && !store_is_indexed(store, kind->items, kind->columns[k].name)))
+        (!query->by_id && !pays(kind, store, info, query, k)))
       return;
   }
   sqlite3_str_appendall(text, "; by ");

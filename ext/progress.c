@@ -6,11 +6,13 @@
 
 #define DELAY 1.0 /* Seconds before the first line, and between two */
 
-void progress_begin(Progress *p, int total, const Config *config, double now) {
+void progress_begin(Progress *p, const char *what, int total, const Config *config,
+                    double now) {
   memset(p, 0, sizeof(*p));
   p->terminal = isatty(STDERR_FILENO) != 0;
   p->on = config->progress == PROGRESS_ON ||
           (config->progress == PROGRESS_AUTO && p->terminal);
+  p->what = what;
   p->begun = now;
   p->next = now + DELAY;
   p->total = total;
@@ -23,7 +25,7 @@ void progress_show(Progress *p, double now) {
   p->next = now + DELAY;
   p->shown = true;
   rate = p->done / (now - p->begun);
-  fprintf(stderr, "%snaver_serp: %d", p->terminal ? "\r" : "", p->done);
+  fprintf(stderr, "%snaver_serp: %s%d", p->terminal ? "\r" : "", p->what, p->done);
   if (p->total)
     fprintf(stderr, " of %d", p->total);
   if (p->n_stored || p->n_failed)

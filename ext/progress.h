@@ -13,6 +13,7 @@
 #include "config.h"
 
 typedef struct Progress {
+  const char *what; /* Before the numbers: "" or "parsed " */
   bool on;       /* Wanted: by the setting, or because standard error is a terminal */
   bool terminal; /* The line is overwritten, not repeated */
   bool shown;    /* There is a line to wipe */
@@ -24,7 +25,8 @@ typedef struct Progress {
   int n_failed;  /* ... and without an answer */
 } Progress;
 
-void progress_begin(Progress *, int total, const Config *, double now);
+void progress_begin(Progress *, const char *what, int total, const Config *,
+                    double now);
 
 /* Shows the line if it is time to. */
 void progress_show(Progress *, double now);

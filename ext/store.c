@@ -9,6 +9,7 @@
 typedef enum Statement {
   ST_FIND,
   ST_BODY,
+  ST_COUNT_UNPARSED,
   ST_UNPARSED,
   ST_UNUSABLE,
   ST_PUT_BODY,
@@ -34,6 +35,7 @@ static const char *const aSql[N_STATEMENT] = {
     "c.id AND t.stamp = c.parsed"
     " WHERE c.id = ?1",
     "SELECT body FROM \"%w\".naver_serp_cache WHERE id = ?1",
+    "SELECT count(*) FROM \"%w\".naver_serp_cache WHERE parsed = 0",
     "SELECT id FROM \"%w\".naver_serp_cache WHERE parsed = 0 AND id > ?1"
     " ORDER BY id LIMIT 1",
     "SELECT id, state, status_code, status_message, 1 FROM \"%w\".naver_serp_tasks"
@@ -595,6 +597,20 @@ int store_body(Store *store, Side side, const char *id, const char **body, size_
 
 void store_body_done(Store *store, Side side) {
   idle(store->side[side].stmt[ST_BODY]);
+}
+
+int store_count_unparsed(Store *store, Side side, Error *error) {
+  sqlite3_stmt *stmt;
+  int n = 0;
+  if (!store->side[side].exists ||
+      (stmt = statement(store, side, ST_COUNT_UNPARSED, error)) == NULL)
+    return 0;
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    n = sqlite3_column_int(stmt, 0);
+  else
+    error_from_db(error, store->db, "store");
+  idle(stmt);
+  return n;
 }
 
 char *store_next_unparsed(Store *store, Side side, const char *after, Error *error) {

@@ -63,6 +63,9 @@ int store_find(Store *, const char *id, StoredTask *found /* OUT */, Error *);
 int store_body(Store *, Side, const char *id, const char **body, size_t *n, Error *);
 void store_body_done(Store *, Side);
 
+/* How many bodies of a side have to be derived; 0 also on an error. */
+int store_count_unparsed(Store *, Side, Error *);
+
 /* The first id behind `after` (NULL: of all) whose body has to be derived, from
 ** sqlite3_malloc(); NULL at the end or on an error. */
 char *store_next_unparsed(Store *, Side, const char *after, Error *);

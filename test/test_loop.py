@@ -78,6 +78,26 @@ class ProgressLine(unittest.TestCase):
         self.assertRegex(err, r"naver_serp: \d+ of 60.*, \d+/s, \d+ s left")
         self.assertTrue(err.endswith("\r\x1b[K"), repr(err))
 
+    def test_parsing_an_archive_shows_it_too(self):
+        """Bodies put in by hand, slowed down by a trigger so that it takes over a second."""
+        con = support.connect()
+        self.addCleanup(con.close)
+        for n in range(40):
+            support.insert_body(con, "by hand %d" % n, support.answer('[{"title": "t"}]'))
+        con.execute("CREATE TRIGGER slow AFTER INSERT ON naver_serp_items BEGIN SELECT count(*) FROM ("
+                    "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 200000) SELECT i FROM c); END")
+        con.execute("SELECT naver_serp_config('progress', 'on')")
+        code = os.dup(2)
+        with tempfile.TemporaryFile() as err:
+            os.dup2(err.fileno(), 2)
+            try:
+                self.assertEqual(con.execute("SELECT count(*) FROM naver_serp").fetchone(), (40,))
+            finally:
+                os.dup2(code, 2)
+                os.close(code)
+            err.seek(0)
+            self.assertRegex(err.read().decode(), r"^naver_serp: parsed \d+ of 40, \d+/s, \d+ s left\n")
+
     def test_without_a_terminal_nothing_is_printed(self):
         self.assertEqual(self.run_with("auto", False), "")
 

@@ -1243,7 +1243,8 @@ class TestPlans(test_https.Online, test_store.Store):
         con = self.indexed()
         con.execute("CREATE INDEX mine ON naver_serp_items(rank_absolute)")
         for sql, sorts in (("SELECT title FROM naver_serp ORDER BY domain LIMIT 5", False), ("SELECT title FROM naver_serp ORDER BY title", True),
-                           ("SELECT title FROM naver_serp ORDER BY rank_absolute DESC", False), ("SELECT domain FROM naver_serp GROUP BY 1", False),
+                           ("SELECT title FROM naver_serp ORDER BY rank_absolute DESC LIMIT 3", False), ("SELECT domain FROM naver_serp GROUP BY 1", True),
+                           ("SELECT title FROM naver_serp ORDER BY domain", True), ("SELECT title FROM naver_serp WHERE domain > 'x' ORDER BY domain", False),
                            ("SELECT title FROM naver_serp('x') ORDER BY title DESC, url", False),
                            ("SELECT title FROM naver_serp ORDER BY domain COLLATE nocase", True),
                            ("SELECT title FROM naver_serp WHERE id IN ('x', 'y') ORDER BY domain", True)):
