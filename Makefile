@@ -49,8 +49,10 @@ demo:
 	@$(MAKE) --no-print-directory -s all
 	@test/demo.sh $(BUILD)
 
+# The tests that need a browser are skipped where there is none.
 test:
 	@test/deps.sh build shell test
+	@test/deps.sh browser || echo "make test: without a browser"
 	@$(MAKE) --no-print-directory -s all
 	@$(PYTHON) test/run.py
 

@@ -509,6 +509,7 @@ summary { cursor: pointer; padding: .35rem 0; }
   body { padding: 0; max-width: none; }
   h2 { margin-top: 2rem; }
   summary, details:not([open]) { display: none; }
+  #keywords { break-before: page; }
   .page, .url { white-space: normal; }
 }
 </style>

@@ -5,6 +5,7 @@
 #   test   a Python 3 whose sqlite3 can load extensions, openssl
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
+#   browser  Chromium, its driver, a font with Hangul
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
 # says what to install and fails.
 set -u
@@ -17,6 +18,7 @@ python_loads() {
 }
 
 missing=
+options=
 need() { missing="$missing $1"; }
 
 for group in "$@"; do
@@ -44,6 +46,12 @@ for group in "$@"; do
       have $tool || need $tool
     done
     ;;
+  browser)
+    options=--no-install-recommends # Else a desktop comes with it.
+    have chromium || need chromium
+    have chromedriver || need chromium-driver
+    [ -n "$(fc-list :lang=ko 2>/dev/null)" ] || need fonts-nanum
+    ;;
   *)
     echo "deps.sh: no group '$group'" >&2
     exit 2
@@ -61,5 +69,5 @@ as_root=
 echo "Installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086
-$as_root apt-get install -y -q $missing >/dev/null 2>&1 ||
-  { $as_root apt-get update -q && $as_root apt-get install -y -q $missing; }
+$as_root apt-get install -y -q $options $missing >/dev/null 2>&1 ||
+  { $as_root apt-get update -q && $as_root apt-get install -y -q $options $missing; }
