@@ -80,6 +80,7 @@ typedef struct Document {
   cJSON *ready_task; /* Whose results answer_next_ready() is at */
   bool ready_begun;  /* It was called */
   Buffer text;       /* JSON text of the row in hand */
+  char *keyword;     /* data.keyword, decoded, once it was asked for */
   char *message;     /* Answer.message where it was put together here, or NULL */
 } Document;
 
@@ -696,6 +697,7 @@ void answer_free(Answer *a) {
   cJSON_Delete(d->root);
   cJSON_Delete(d->parsed);
   buffer_free(&d->text);
+  sqlite3_free(d->keyword);
   sqlite3_free(d->message);
   sqlite3_free(d);
 }
@@ -716,8 +718,39 @@ static cJSON *find_result(Document *d, int iResult) {
   return d->result;
 }
 
+/* The value of two hexadecimal digits, or -1. */
+static int hex2(const char *z) {
+  static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+  const char *high = z[0] ? strchr(digits, z[0]) : NULL;
+  const char *low = high && z[1] ? strchr(digits, z[1]) : NULL;
+  return low ? (int)((high - digits) % 16 * 16 + (low - digits) % 16) : -1;
+}
+
+/* `data` repeats the keyword as it was posted, and the API decodes it (%## is a byte, + a
+** space): the result, where there is one, has it like that. What would be no text then
+** stays as it is. False if memory ran out. */
+static bool decode_keyword(Document *d, Cell *cell) {
+  const char *from = cell->z;
+  char *to;
+  if (cell->kind != CELL_TEXT || strpbrk(from, "%+") == NULL)
+    return true;
+  sqlite3_free(d->keyword);
+  d->keyword = to = sqlite3_malloc64(cell->n + 1);
+  if (to == NULL)
+    return false;
+  while (*from) {
+    int byte = *from == '%' ? hex2(from + 1) : -1;
+    *to++ = byte >= 0 ? (char)byte : *from == '+' ? ' ' : *from;
+    from += byte >= 0 ? 3 : 1;
+  }
+  *to = 0;
+  if (strlen(d->keyword) == (size_t)(to - d->keyword) && scan_is_utf8(d->keyword))
+    text_cell(cell, d->keyword);
+  return true;
+}
+
 /* The cells that the result left empty and `data` knows. */
-static bool fill_gaps(Buffer *text, const cJSON *data, Cell *cells) {
+static bool fill_gaps(Document *d, const cJSON *data, Cell *cells) {
   static const struct {
     int column;       /* TASK_... */
     const char *name; /* The member of data */
@@ -734,7 +767,10 @@ static bool fill_gaps(Buffer *text, const cJSON *data, Cell *cells) {
   size_t i;
   for (i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
     Cell *cell = &cells[gaps[i].column];
-    if (cell->kind == CELL_NULL && !value_cell(text, member(data, gaps[i].name), cell))
+    if (cell->kind != CELL_NULL)
+      continue;
+    if (!value_cell(&d->text, member(data, gaps[i].name), cell) ||
+        (gaps[i].column == TASK_keyword && !decode_keyword(d, cell)))
       return false;
   }
   return true;
@@ -756,7 +792,7 @@ static bool fill_task(Document *d, cJSON *result, Cell *cells) {
                       cells);
   else if (ok && result)
     ok = print_cell(text, result, &cells[TASK_unmapped]);
-  return ok && fill_gaps(text, data, cells);
+  return ok && fill_gaps(d, data, cells);
 }
 
 int answer_task(Answer *a, int iResult, Cell *cells, Error *error) {

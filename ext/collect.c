@@ -301,8 +301,8 @@ static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
 
 int collect_tick(Collect *c, Error *error) {
   Session *s = c->session;
-  double now = http_now();
-  if (c->waiting.first == NULL || now - s->last_pump < TICK)
+  double now;
+  if (c->waiting.first == NULL || (now = http_now()) - s->last_pump < TICK)
     return SQLITE_OK;
   progress_show(&c->progress, now);
   return fetch_pump(s, 0, error);

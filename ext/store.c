@@ -1209,6 +1209,8 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
   if (query->by_id || (query->n_term == 0 && query->n_order == 0)) {
     if (both)
       sqlite3_str_appendf(out, "%s%d, %d", separator, ROW_SIDE + 1, ROW_NUMBER + 1);
+    else if (query->by_id && query->items) /* Said like this it needs no sorting */
+      sqlite3_str_appendf(out, "%st.task, i.item", separator);
     else
       sqlite3_str_appendf(out, "%s%d", separator, ROW_NUMBER + 1);
   }

@@ -3,6 +3,7 @@
 Each body goes in twice: through naver_serp_import, and by hand through INSERT. The
 decisions that are tested are those of ext/scan.h.
 """
+import json
 import re
 import sqlite3
 import unittest
@@ -501,6 +502,16 @@ class Clients(Case):
             with self.subTest(body=body):
                 for con in self.put(body):
                     self.assertEqual(con.execute("SELECT title FROM naver_serp(?)", (ID,)).fetchall(), [("x",)])
+
+    def test_the_keyword_of_an_answer_without_a_result_is_decoded(self):
+        """As the API decodes it, so that "c++" is one keyword whether or not something was found."""
+        for posted, keyword in (("c%2B%2B+%ec%b1%85", "c++ 책"), ("100%25", "100%"), ("100%", "100%"), ("%zz%4", "%zz%4"),
+                                ("a%00b", "a%00b"), ("%ff+x", "%ff+x"), ("plain", "plain"), ("%2525", "%25")):
+            for con in self.put(answer(result="null", data=json.dumps({"keyword": posted}))):
+                self.assertEqual(rows(con, "SELECT keyword, data ->> 'keyword' AS posted FROM naver_serp_task"),
+                                 [{"keyword": keyword, "posted": posted}])
+        for con in self.put(answer(result='[{"keyword":"c%2B"},{}]', data='{"keyword":"c%2B"}')):
+            self.assertEqual([r["keyword"] for r in rows(con, "SELECT keyword FROM naver_serp_task")], ["c%2B", "c+"])
 
     def test_pending_is_not_empty_and_empty_is_not_failed(self):
         files = ids()

@@ -1226,6 +1226,11 @@ class TestPlans(test_https.Online, test_store.Store):
         self.assertLess(self.steps(con, "SELECT title FROM naver_serp") * 1.3,
                         self.steps(con, "SELECT title, keyword FROM naver_serp"))
 
+    def test_the_rows_of_a_task_are_not_sorted(self):
+        con = self.indexed()
+        sql = f"SELECT title FROM naver_serp('{test_store.task_id(3)}')"
+        self.assertLess(self.steps(con, sql + " LIMIT 1") * 3, self.steps(con, sql))
+
     def test_the_plan_in_words(self):
         con = self.indexed()
         for sql, words in (
