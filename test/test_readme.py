@@ -73,6 +73,27 @@ class Readme(unittest.TestCase):
         for word in ("www.apple.com", "제품 사양", "Youtube DailyTekk", "푸른 꽃", "iphone xs"):
             self.assertIn(word, demo.stdout)
 
+    def test_analyses_run(self):
+        """The commands of the table of scripts run in the stock shell and say nothing wrong."""
+        with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as f:
+            commands = re.findall(r"^\| `(\w+\.sql)` \|.*\| (?:`(.*)`|as `.*`) \|$", f.read(), re.M)
+        scripts = {n for n in os.listdir(os.path.join(support.ROOT, "sql")) if n.endswith(".sql")}
+        self.assertLessEqual({name for name, _ in commands}, scripts)
+        self.assertGreater(len(commands), 8)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "serp.db")
+            con = support.connect(path)
+            for name in ("sample.json", "full.json"):
+                support.import_file(con, name)
+            con.close()
+            os.symlink(os.path.join(support.ROOT, "sql"), os.path.join(folder, "sql"))
+            for name, command in commands:
+                if command:
+                    with self.subTest(name):
+                        done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True,
+                                              env=dict(os.environ, HOME=folder), timeout=60)
+                        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_python_snippet(self):
         """The Python block runs with a Python that can load extensions."""
         snippets = [text for info, text, _, _ in blocks() if info == "python"]
