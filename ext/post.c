@@ -27,6 +27,7 @@
 #include "post.h"
 #include "posting.h"
 #include "scan.h"
+#include "vtab.h"
 
 #define MAX_KEYWORD     700
 #define MAX_TAG         255
@@ -35,8 +36,7 @@
 #define FIRST_FIELD_ARG 2 /* xUpdate's argv: two rowids, then the columns */
 
 typedef struct Post {
-  sqlite3_vtab base;
-  Session *session;
+  Vtab vtab;
   Posting *posting;
 } Post;
 
@@ -45,19 +45,6 @@ typedef struct PostCursor {
   sqlite3_stmt *stmt; /* SELECT over naver_serp_posts; NULL where that is missing */
   bool eof;
 } PostCursor;
-
-static int fail(sqlite3_vtab *vtab, Error *error) {
-  int rc = error->rc;
-  sqlite3_free(vtab->zErrMsg);
-  vtab->zErrMsg =
-      error->text ? sqlite3_mprintf("naver_serp_post: %s", error->text) : NULL;
-  error_clear(error);
-  return rc;
-}
-
-static int done(sqlite3_vtab *vtab, Error *error) {
-  return error->rc == SQLITE_OK ? SQLITE_OK : fail(vtab, error);
-}
 
 /* ---- Fields ---------------------------------------------------------------------- */
 
@@ -260,7 +247,7 @@ static char *task_json(sqlite3 *db, sqlite3_value **fields, Error *error) {
 
 static int insert(Post *post, sqlite3_value **fields, sqlite3_int64 *rowid,
                   Error *error) {
-  sqlite3 *db = session_db(post->session);
+  sqlite3 *db = session_db(post->vtab.session);
   char *json;
   if (check_fields(db, fields, error) != SQLITE_OK ||
       (json = task_json(db, fields, error)) == NULL)
@@ -282,7 +269,7 @@ static int xUpdate(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
     error_set(&error, SQLITE_CONSTRAINT, "rowid must be left out");
   else
     insert(post, argv + FIRST_FIELD_ARG, rowid, &error);
-  return done(vtab, &error);
+  return vtab_result(vtab, &error);
 }
 
 /* SQLite tells only tables that have it of the end of a transaction. */
@@ -294,7 +281,7 @@ static int xBegin(sqlite3_vtab *vtab) {
 static int xSync(sqlite3_vtab *vtab) {
   Error error = {SQLITE_OK, NULL};
   posting_sync(((Post *)vtab)->posting, &error);
-  return done(vtab, &error);
+  return vtab_result(vtab, &error);
 }
 
 static int xCommit(sqlite3_vtab *vtab) {
@@ -310,7 +297,7 @@ static int xRollback(sqlite3_vtab *vtab) {
 static int xSavepoint(sqlite3_vtab *vtab, int i) {
   Error error = {SQLITE_OK, NULL};
   posting_savepoint(((Post *)vtab)->posting, i, &error);
-  return done(vtab, &error);
+  return vtab_result(vtab, &error);
 }
 
 static int xRelease(sqlite3_vtab *vtab, int i) {
@@ -326,38 +313,25 @@ static int xRollbackTo(sqlite3_vtab *vtab, int i) {
 /* ---- Reading --------------------------------------------------------------------- */
 
 static int xDisconnect(sqlite3_vtab *vtab) {
-  Post *post = (Post *)vtab;
-  posting_free(post->posting);
-  session_disconnect(post->session);
-  sqlite3_free(post);
-  return SQLITE_OK;
+  posting_free(((Post *)vtab)->posting);
+  return vtab_disconnect(vtab);
 }
 
-static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+static int xConnect(sqlite3 *db, void *session, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
   Error error = {SQLITE_OK, NULL};
-  Post *post = sqlite3_malloc64(sizeof(*post));
-  char *sql = columns_declaration(post_columns, POST_NCOL);
-  Posting *posting = posting_new(aux, &error);
-  int rc = post && sql && posting ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
+  int rc = vtab_connect(db, session, "naver_serp_post", post_columns, POST_NCOL,
+                        sizeof(Post), vtab);
   (void)argc, (void)argv, (void)message;
-  sqlite3_free(sql);
-  error_clear(&error);
-  if (rc == SQLITE_OK)
-    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   if (rc == SQLITE_OK) /* OR ROLLBACK, OR IGNORE and so on are SQLite's to heed */
     rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
-  if (rc != SQLITE_OK) {
-    posting_free(posting);
-    sqlite3_free(post);
-    return rc;
+  if (rc == SQLITE_OK &&
+      (((Post *)*vtab)->posting = posting_new(session, &error)) == NULL) {
+    rc = error.rc;
+    error_clear(&error);
+    vtab_disconnect(*vtab);
   }
-  memset(post, 0, sizeof(*post));
-  post->session = aux;
-  post->posting = posting;
-  session_connect(post->session);
-  *vtab = &post->base;
-  return SQLITE_OK;
+  return rc;
 }
 
 /* The plan contract: there is one plan, without arguments: all posts, in their order. */
@@ -370,23 +344,12 @@ static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 }
 
 static int xOpen(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
-  PostCursor *cur = sqlite3_malloc64(sizeof(*cur));
-  if (cur == NULL)
-    return SQLITE_NOMEM;
-  memset(cur, 0, sizeof(*cur));
-  cur->eof = true;
-  session_enter(((Post *)vtab)->session);
-  *out = &cur->base;
-  return SQLITE_OK;
+  return vtab_open(vtab, sizeof(PostCursor), out);
 }
 
 static int xClose(sqlite3_vtab_cursor *base) {
-  PostCursor *cur = (PostCursor *)base;
-  Session *session = ((Post *)base->pVtab)->session;
-  sqlite3_finalize(cur->stmt);
-  sqlite3_free(cur);
-  session_leave(session);
-  return SQLITE_OK;
+  sqlite3_finalize(((PostCursor *)base)->stmt);
+  return vtab_close(base);
 }
 
 static int xNext(sqlite3_vtab_cursor *base) {
@@ -395,8 +358,8 @@ static int xNext(sqlite3_vtab_cursor *base) {
   int rc = sqlite3_step(cur->stmt);
   cur->eof = rc != SQLITE_ROW;
   if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-    error_from_db(&error, session_db(((Post *)base->pVtab)->session), "store");
-  return done(base->pVtab, &error);
+    error_from_db(&error, session_db(((Vtab *)base->pVtab)->session), "store");
+  return vtab_result(base->pVtab, &error);
 }
 
 static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
@@ -410,9 +373,10 @@ static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int ar
   cur->stmt = NULL;
   cur->eof = true;
   if (posting_look(post->posting, &there, &error) == SQLITE_OK && there &&
-      store_post_rows(session_store(post->session), &cur->stmt, &error) == SQLITE_OK)
+      store_post_rows(session_store(post->vtab.session), &cur->stmt, &error) ==
+          SQLITE_OK)
     return xNext(base);
-  return done(base->pVtab, &error);
+  return vtab_result(base->pVtab, &error);
 }
 
 static int xEof(sqlite3_vtab_cursor *base) {
@@ -456,10 +420,5 @@ int post_register(Session *session, Error *error) {
       .xRelease = xRelease,
       .xRollbackTo = xRollbackTo,
   };
-  session_ref(session);
-  /* SQLite calls the destructor also where this fails. */
-  if (sqlite3_create_module_v2(session_db(session), "naver_serp_post", &module, session,
-                               (void (*)(void *))session_unref) != SQLITE_OK)
-    error_from_db(error, session_db(session), "cannot register a table");
-  return error->rc;
+  return vtab_register(session, "naver_serp_post", &module, error);
 }

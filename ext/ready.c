@@ -15,15 +15,11 @@
 */
 #include <string.h>
 #include "ready.h"
+#include "vtab.h"
 
 /* One call, whatever is asked; SQLite had better not make it once per row of a join. */
 #define COST_CALL 1000000.0
 #define ROWS_CALL 1000
-
-typedef struct Ready {
-  sqlite3_vtab base;
-  Session *session;
-} Ready;
 
 typedef struct ReadyCursor {
   sqlite3_vtab_cursor base;
@@ -33,31 +29,11 @@ typedef struct ReadyCursor {
   bool eof;
 } ReadyCursor;
 
-static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+static int xConnect(sqlite3 *db, void *session, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
-  Ready *ready = sqlite3_malloc64(sizeof(*ready));
-  char *sql = columns_declaration(ready_columns, READY_NCOL);
-  int rc = ready && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
   (void)argc, (void)argv, (void)message;
-  sqlite3_free(sql);
-  if (rc == SQLITE_OK)
-    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-  if (rc != SQLITE_OK) {
-    sqlite3_free(ready);
-    return rc;
-  }
-  memset(ready, 0, sizeof(*ready));
-  ready->session = aux;
-  session_connect(ready->session);
-  *vtab = &ready->base;
-  return SQLITE_OK;
-}
-
-static int xDisconnect(sqlite3_vtab *vtab) {
-  Ready *ready = (Ready *)vtab;
-  session_disconnect(ready->session);
-  sqlite3_free(ready);
-  return SQLITE_OK;
+  return vtab_connect(db, session, "naver_serp_ready", ready_columns, READY_NCOL,
+                      sizeof(Vtab), vtab);
 }
 
 /* The plan contract: there is one plan, without arguments. */
@@ -70,32 +46,12 @@ static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 }
 
 static int xOpen(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
-  ReadyCursor *cur = sqlite3_malloc64(sizeof(*cur));
-  if (cur == NULL)
-    return SQLITE_NOMEM;
-  memset(cur, 0, sizeof(*cur));
-  cur->eof = true;
-  session_enter(((Ready *)vtab)->session);
-  *out = &cur->base;
-  return SQLITE_OK;
+  return vtab_open(vtab, sizeof(ReadyCursor), out);
 }
 
 static int xClose(sqlite3_vtab_cursor *base) {
-  ReadyCursor *cur = (ReadyCursor *)base;
-  Session *session = ((Ready *)base->pVtab)->session;
-  answer_free(cur->answer);
-  sqlite3_free(cur);
-  session_leave(session);
-  return SQLITE_OK;
-}
-
-static int fail(sqlite3_vtab *vtab, Error *error) {
-  int rc = error->rc;
-  sqlite3_free(vtab->zErrMsg);
-  vtab->zErrMsg =
-      error->text ? sqlite3_mprintf("naver_serp_ready: %s", error->text) : NULL;
-  error_clear(error);
-  return rc;
+  answer_free(((ReadyCursor *)base)->answer);
+  return vtab_close(base);
 }
 
 static int xNext(sqlite3_vtab_cursor *base) {
@@ -104,7 +60,7 @@ static int xNext(sqlite3_vtab_cursor *base) {
   int rc = answer_next_ready(cur->answer, cur->cells, &error);
   cur->rowid++;
   cur->eof = rc != SQLITE_ROW;
-  return error.rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &error);
+  return vtab_result(base->pVtab, &error);
 }
 
 static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
@@ -117,8 +73,8 @@ static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int ar
   if (cur->answer) /* The inner loop of a join: the same statement asks once */
     answer_first_ready(cur->answer);
   else
-    cur->answer = collect_ready(((Ready *)base->pVtab)->session, &error);
-  return cur->answer ? xNext(base) : fail(base->pVtab, &error);
+    cur->answer = collect_ready(((Vtab *)base->pVtab)->session, &error);
+  return cur->answer ? xNext(base) : vtab_result(base->pVtab, &error);
 }
 
 static int xEof(sqlite3_vtab_cursor *base) {
@@ -161,8 +117,8 @@ int ready_register(Session *session, Error *error) {
       .xCreate = NULL, /* Eponymous only */
       .xConnect = xConnect,
       .xBestIndex = xBestIndex,
-      .xDisconnect = xDisconnect,
-      .xDestroy = xDisconnect,
+      .xDisconnect = vtab_disconnect,
+      .xDestroy = vtab_disconnect,
       .xOpen = xOpen,
       .xClose = xClose,
       .xFilter = xFilter,
@@ -171,10 +127,5 @@ int ready_register(Session *session, Error *error) {
       .xColumn = xColumn,
       .xRowid = xRowid,
   };
-  session_ref(session);
-  /* SQLite calls the destructor also where this fails. */
-  if (sqlite3_create_module_v2(session_db(session), "naver_serp_ready", &module,
-                               session, (void (*)(void *))session_unref) != SQLITE_OK)
-    error_from_db(error, session_db(session), "cannot register a table");
-  return error->rc;
+  return vtab_register(session, "naver_serp_ready", &module, error);
 }

@@ -18,6 +18,7 @@
 #include "plan.h"
 #include "tables.h"
 #include "tally.h"
+#include "vtab.h"
 
 #define MAX_INTEGER          9223372036854775808.0 /* 2^63 */
 #define FIRST_UNSTORED_ROWID ((sqlite3_int64)1 << 62)
@@ -35,9 +36,8 @@ static const TableKind aKind[] = {
 };
 
 typedef struct Table {
-  sqlite3_vtab base;
+  Vtab vtab;
   const TableKind *kind;
-  Session *session;
 } Table;
 
 typedef struct Cursor {
@@ -66,71 +66,39 @@ static Table *table_of(Cursor *cur) {
   return (Table *)cur->base.pVtab;
 }
 
-/* Hands an error to SQLite, under the table's name. */
-static int fail(Table *table, Error *error) {
-  int rc = error->rc;
-  sqlite3_free(table->base.zErrMsg);
-  table->base.zErrMsg =
-      error->text ? sqlite3_mprintf("%s: %s", table->kind->name, error->text) : NULL;
-  error_clear(error);
-  return rc;
+static Session *session_of(Cursor *cur) {
+  return table_of(cur)->vtab.session;
 }
 
 /* ---- Connecting ------------------------------------------------------------------ */
 
-/* What a module is registered with. */
-typedef struct Registration {
-  Session *session;
-  const TableKind *kind;
-} Registration;
-
-static int xConnect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+static int xConnect(sqlite3 *db, void *session, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
-  Registration *registration = aux;
-  Table *table = sqlite3_malloc64(sizeof(*table));
-  char *sql =
-      columns_declaration(registration->kind->columns, registration->kind->n_column);
-  int rc = table && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
-  (void)argc, (void)argv, (void)message;
-  sqlite3_free(sql);
+  const TableKind *kind = &aKind[0];
+  int rc;
+  (void)argc, (void)message;
+  while (strcmp(kind->name, argv[0])) /* The module's name */
+    kind++;
+  rc = vtab_connect(db, session, kind->name, kind->columns, kind->n_column,
+                    sizeof(Table), vtab);
   if (rc == SQLITE_OK)
-    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-  if (rc != SQLITE_OK) {
-    sqlite3_free(table);
-    return rc;
-  }
-  memset(table, 0, sizeof(*table));
-  table->kind = registration->kind;
-  table->session = registration->session;
-  session_connect(table->session);
-  *vtab = &table->base;
-  return SQLITE_OK;
-}
-
-static int xDisconnect(sqlite3_vtab *vtab) {
-  Table *table = (Table *)vtab;
-  session_disconnect(table->session);
-  sqlite3_free(table);
-  return SQLITE_OK;
+    ((Table *)*vtab)->kind = kind;
+  return rc;
 }
 
 static int xBestIndex(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   Table *table = (Table *)vtab;
-  session_glance(table->session);
-  return plan_best_index(table->kind, session_store(table->session), info);
+  session_glance(table->vtab.session);
+  return plan_best_index(table->kind, session_store(table->vtab.session), info);
 }
 
 /* ---- Cursor ---------------------------------------------------------------------- */
 
 static int xOpen(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
-  Cursor *cur = sqlite3_malloc64(sizeof(*cur));
-  if (cur == NULL)
-    return SQLITE_NOMEM;
-  memset(cur, 0, sizeof(*cur));
-  cur->eof = true;
-  session_enter(((Table *)vtab)->session);
-  *out = &cur->base;
-  return SQLITE_OK;
+  int rc = vtab_open(vtab, sizeof(Cursor), out);
+  if (rc == SQLITE_OK)
+    ((Cursor *)*out)->eof = true;
+  return rc;
 }
 
 /* Makes the cursor ready for another xFilter; statements are kept for the same plan. */
@@ -163,18 +131,14 @@ static void forget_plan(Cursor *cur) {
 }
 
 static int xClose(sqlite3_vtab_cursor *base) {
-  Cursor *cur = (Cursor *)base;
-  Session *session = table_of(cur)->session;
-  rewind_cursor(cur);
-  forget_plan(cur);
-  sqlite3_free(cur);
-  session_leave(session);
-  return SQLITE_OK;
+  rewind_cursor((Cursor *)base);
+  forget_plan((Cursor *)base);
+  return vtab_close(base);
 }
 
 /* Starts the rows of one side: of the current task, or of all. */
 static int start_rows(Cursor *cur, Side side, Error *error) {
-  Store *store = session_store(table_of(cur)->session);
+  Store *store = session_store(session_of(cur));
   if (cur->stmt[side] == NULL && store_rows(store, side, &cur->query, cur->map,
                                             &cur->stmt[side], error) != SQLITE_OK)
     return error->rc;
@@ -196,7 +160,7 @@ static int step_rows(Cursor *cur, Error *error) {
   }
   cur->stepping = false;
   if (rc != SQLITE_DONE)
-    return error_from_db(error, session_db(table_of(cur)->session), "store");
+    return error_from_db(error, session_db(session_of(cur)), "store");
   sqlite3_reset(stmt);
   return rc;
 }
@@ -226,7 +190,7 @@ static int next_task(Cursor *cur, Error *error) {
 
 /* After everything stored was read: answers put in by hand that are none. */
 static int finish_scan(Cursor *cur, Error *error) {
-  Session *session = table_of(cur)->session;
+  Session *session = session_of(cur);
   Store *store = session_store(session);
   int side;
   cur->eof = true;
@@ -247,7 +211,7 @@ static int finish_scan(Cursor *cur, Error *error) {
 
 /* Reading everything: its beginning or its end. */
 static int scan(Cursor *cur, Error *error) {
-  Store *store = session_store(table_of(cur)->session);
+  Store *store = session_store(session_of(cur));
   if (cur->begun || (!store_has(store, SIDE_MAIN) && !store_has(store, SIDE_TEMP)))
     return finish_scan(cur, error);
   cur->begun = true;
@@ -277,7 +241,7 @@ static int xNext(sqlite3_vtab_cursor *base) {
     collect_tick(cur->collect, &error);
   if (error.rc == SQLITE_OK)
     advance(cur, &error);
-  return error.rc == SQLITE_OK ? SQLITE_OK : fail(table_of(cur), &error);
+  return vtab_result(base->pVtab, &error);
 }
 
 static int xEof(sqlite3_vtab_cursor *base) {
@@ -339,7 +303,7 @@ static int adopt_plan(Cursor *cur, int plan, const char *text, sqlite3_value **a
 
 static int filter(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
                   Error *error) {
-  Session *session = table_of(cur)->session;
+  Session *session = session_of(cur);
   const Config *config = session_config(session);
   int i = (plan & (PLAN_ID | PLAN_IDS)) ? 1 : 0;
   int mode, on_error;
@@ -373,7 +337,7 @@ static int xFilter(sqlite3_vtab_cursor *base, int plan, const char *text, int ar
   if (filter(cur, plan, text, argv, &error) == SQLITE_OK)
     return SQLITE_OK;
   cur->eof = true;
-  return fail(table_of(cur), &error);
+  return vtab_result(base->pVtab, &error);
 }
 
 /* ---- Columns --------------------------------------------------------------------- */
@@ -471,7 +435,7 @@ static int xColumn(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int k) {
     sqlite3_result_text(ctx, cur->collect ? cur->outcome.source : "store", -1,
                         SQLITE_STATIC);
   else if (!cur->stepping)
-    result_cell(session_db(table_of(cur)->session), ctx, &cur->outcome.cells[k],
+    result_cell(session_db(session_of(cur)), ctx, &cur->outcome.cells[k],
                 kind->columns[k].type);
   else if (cur->map[k] >= 0)
     result_stored(cur, ctx, k);
@@ -497,20 +461,14 @@ static int xRowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
   return SQLITE_OK;
 }
 
-static void release_registration(void *aux) {
-  Registration *registration = aux;
-  session_unref(registration->session);
-  sqlite3_free(registration);
-}
-
 int tables_register(Session *session, Error *error) {
   static const sqlite3_module module = {
       .iVersion = 0,
       .xCreate = NULL, /* Eponymous only */
       .xConnect = xConnect,
       .xBestIndex = xBestIndex,
-      .xDisconnect = xDisconnect,
-      .xDestroy = xDisconnect,
+      .xDisconnect = vtab_disconnect,
+      .xDestroy = vtab_disconnect,
       .xOpen = xOpen,
       .xClose = xClose,
       .xFilter = xFilter,
@@ -520,17 +478,7 @@ int tables_register(Session *session, Error *error) {
       .xRowid = xRowid,
   };
   int i;
-  for (i = 0; i < COUNT(aKind) && error->rc == SQLITE_OK; i++) {
-    Registration *registration = sqlite3_malloc64(sizeof(*registration));
-    if (registration == NULL)
-      return error_nomem(error);
-    registration->session = session;
-    registration->kind = &aKind[i];
-    session_ref(session);
-    /* SQLite calls the destructor also where this fails. */
-    if (sqlite3_create_module_v2(session_db(session), aKind[i].name, &module,
-                                 registration, release_registration) != SQLITE_OK)
-      error_from_db(error, session_db(session), "cannot register a table");
-  }
+  for (i = 0; i < COUNT(aKind) && error->rc == SQLITE_OK; i++)
+    vtab_register(session, aKind[i].name, &module, error);
   return error->rc;
 }

@@ -33,7 +33,7 @@ awk '
     rise("scan curl_compat", 2)
     rise("http answer store", 3)
     rise("session collect fetch keep tally progress posting", 4)
-    rise("plan", 5)
+    rise("plan vtab", 5)
     rise("tables ready post functions", 6)
     rise("naver_serp", 7)
     alone["http"]; alone["answer"]; alone["store"]
