@@ -101,7 +101,7 @@ static const char *operator_text(int op) {
   }
 }
 
-/* True for a collation that can be named in a term without quotes. */
+/* True for a collation whose name does not disturb the reading of idxStr. */
 static bool is_plain_name(const char *z) {
   return *z && z[strspn(z,
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
@@ -171,7 +171,7 @@ static void add_term(const TableKind *kind, sqlite3_index_info *info, int i,
   list = sqlite3_vtab_in(info, i, -1) != 0;
   sqlite3_str_appendf(text, "%s%s ", query->n_term ? ", " : ": ", column->name);
   if (sqlite3_stricmp(collation, "BINARY"))
-    sqlite3_str_appendf(text, "COLLATE %s ", collation);
+    sqlite3_str_appendf(text, "COLLATE \"%s\" ", collation);
   sqlite3_str_appendall(text, list ? "IN ?" : op);
   query->terms[query->n_term].column = c->iColumn;
   query->terms[query->n_term].op = list ? "IN ?" : op;

@@ -110,8 +110,8 @@ int store_copy_origin(Store *, const char *id, Error *);
 typedef struct RowTerm {
   int column;
   const char
-      *op;  /* "= ?", "COLLATE NOCASE = ?", "IN ?", "IS NULL", ...; not terminated */
-  int n_op; /* Bytes of op */
+      *op;      /* "= ?", "COLLATE \"x\" = ?", "IN ?", "IS NULL", ...; not terminated */
+  int n_op;     /* Bytes of op */
   bool is_used; /* False: the SELECT does not check it */
   int n_value;  /* Values that stand for the ? */
 } RowTerm;

@@ -1240,9 +1240,16 @@ class TestPlans(test_https.Online, test_store.Store):
                 ("SELECT type FROM naver_serp('x') WHERE type IN ('a', 'b') ORDER BY rank_absolute DESC, title",
                  "id = ?: type IN ?; by rank_absolute desc, title; columns"),
                 ("SELECT type FROM naver_serp WHERE id IN ('a', 'b') AND mode = 'cache' AND on_error = 'skip' AND title = 'x' COLLATE nocase",
-                 "id in list, mode = ?, on_error = ?: title COLLATE NOCASE = ?; columns"),
+                 "id in list, mode = ?, on_error = ?: title COLLATE \"NOCASE\" = ?; columns"),
                 ("SELECT state FROM naver_serp_task WHERE keyword > 'a'", "everything stored: keyword > ?; columns")):
             self.assertIn(words, plan(con, sql)[0], sql)
+
+    def test_collations_of_any_name(self):
+        con = self.indexed()
+        for name in ("select", "1st", "a b", 'quote"d', "x;y, z", "모음"):
+            con.create_collation(name, lambda a, b: (a.lower() > b.lower()) - (a.lower() < b.lower()))
+            sql = 'SELECT count(*) FROM naver_serp WHERE title = \'t7\' COLLATE "%s"' % name.replace('"', '""')
+            self.assertEqual(rows(con, sql), rows(con, "SELECT count(*) FROM naver_serp WHERE lower(title) = 't7'"))
 
     def test_order_is_handed_on_where_it_costs_nothing(self):
         con = self.indexed()
