@@ -58,14 +58,19 @@ static void list_remove(WaitList *list, Wait *wait) {
 }
 
 Collect *collect_new(Session *s, Mode mode, Error *error) {
-  Collect *c = sqlite3_malloc64(sizeof(*c));
+  Collect *c;
+  if (s->offline && mode == MODE_REFRESH) {
+    error_set(error, SQLITE_ERROR, "mode 'refresh' is not possible: %s", network_off);
+    return NULL;
+  }
+  c = sqlite3_malloc64(sizeof(*c));
   if (c == NULL) {
     error_nomem(error);
     return NULL;
   }
   memset(c, 0, sizeof(*c));
   c->session = s;
-  c->mode = mode;
+  c->mode = s->offline ? MODE_CACHE : mode;
   return c;
 }
 
@@ -282,7 +287,11 @@ static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
       return rc;
   }
   if (c->mode == MODE_CACHE)
-    return unasked_outcome(c, id, STATE_ABSENT, 0, "not stored", out, error);
+    return unasked_outcome(
+        c, id, STATE_ABSENT, 0,
+        s->offline ? "not stored, and the network is switched off for this connection"
+                   : "not stored",
+        out, error);
   if (!is_task_id(id))
     return unasked_outcome(c, id, STATE_ABSENT, 0,
                            "not stored, and no task id (8-4-4-4-12 hexadecimal digits)",

@@ -16,8 +16,10 @@
 typedef struct Session Session;
 typedef struct Collect Collect;
 
-/* Made once per connection with one reference; the last session_unref() frees it. */
-Session *session_new(sqlite3 *db, Error *);
+/* Made for each load into a connection with one reference; the last session_unref()
+** frees it. The network of a connection into which one session was made offline is off
+** for all its sessions, those before and those after. */
+Session *session_new(sqlite3 *db, bool offline, Error *);
 void session_ref(Session *);
 void session_unref(Session *);
 
@@ -25,8 +27,13 @@ sqlite3 *session_db(Session *);
 Config *session_config(Session *);
 Store *session_store(Session *);
 
-/* "naver_serp 1.2.3, SQLite ..., libcurl ..., cJSON ...", from sqlite3_malloc(). */
-char *session_versions(void);
+/* True where no request is made, whatever is asked, and the text that says so. */
+bool session_is_offline(const Session *);
+extern const char network_off[];
+
+/* "naver_serp 1.2.3, SQLite ..., libcurl ..., cJSON ...", and whether the network is
+** switched off; from sqlite3_malloc(). */
+char *session_versions(const Session *);
 
 /* A virtual table connects and disconnects. Prepared statements are kept only while one
 ** is connected, since SQLite closes no connection that has statements open, and only

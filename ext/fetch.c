@@ -226,6 +226,8 @@ static int send_job(Session *s, Job *job, Error *error) {
   HttpOptions options;
   const char *password = getenv("DATAFORSEO_PASSWORD");
   char *path;
+  if (s->offline)
+    return error_set(error, SQLITE_ERROR, "%s", network_off);
   if (login() == NULL || password == NULL || password[0] == 0)
     return refuse_all(s, 0, "no credentials", error);
   if (s->http == NULL && (s->http = http_new(error)) == NULL)

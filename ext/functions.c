@@ -4,7 +4,8 @@
 ** naver_serp_config(key): a setting's value.
 ** naver_serp_config(key, value): changes it and returns the new value; NULL gives it
 **   its default back.
-** naver_serp_version(): the versions of the extension, SQLite, libcurl and cJSON.
+** naver_serp_version(): the versions of the extension, SQLite, libcurl and cJSON, and
+**   whether the network is switched off for this connection.
 **
 **   SELECT naver_serp_import(readfile('answer.json'));
 **   SELECT naver_serp_config('wait_seconds', 600);
@@ -78,7 +79,7 @@ static void config(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 }
 
 static void version(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  char *text = session_versions();
+  char *text = session_versions(sqlite3_user_data(ctx));
   (void)argc, (void)argv;
   if (text)
     sqlite3_result_text(ctx, text, -1, sqlite3_free);

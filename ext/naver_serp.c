@@ -11,6 +11,11 @@
 ** naver_serp_config and naver_serp_version (functions.c). It opens no file, reaches no
 ** network and makes no table.
 **
+** A second entry point, sqlite3_naverserp_offline_init, registers the same for a
+** connection whose network is switched off for good:
+**
+**   .load naver_serp sqlite3_naverserp_offline_init
+**
 ** The library stays loaded once it was (SQLITE_OK_LOAD_PERMANENTLY): libcurl may have a
 ** thread of its own in a name look-up that outlives the connection.
 */
@@ -27,18 +32,16 @@ SQLITE_EXTENSION_INIT1
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
-                                  const sqlite3_api_routines *api) {
+static int load(sqlite3 *db, bool offline, char **message) {
   Error error = {SQLITE_OK, NULL};
   Session *session;
-  SQLITE_EXTENSION_INIT2(api)
   if (sqlite3_libversion_number() < SQLITE_FLOOR) {
     *message = sqlite3_mprintf("naver_serp needs SQLite " SQLITE_FLOOR_TEXT
                                " or newer; this is %s",
                                sqlite3_libversion());
     return SQLITE_ERROR;
   }
-  session = session_new(db, &error);
+  session = session_new(db, offline, &error);
   if (session) {
     if (tables_register(session, &error) == SQLITE_OK &&
         ready_register(session, &error) == SQLITE_OK &&
@@ -55,4 +58,16 @@ EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
     error_clear(&error);
     return rc;
   }
+}
+
+EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
+                                  const sqlite3_api_routines *api) {
+  SQLITE_EXTENSION_INIT2(api)
+  return load(db, false, message);
+}
+
+EXPORT int sqlite3_naverserp_offline_init(sqlite3 *db, char **message,
+                                          const sqlite3_api_routines *api) {
+  SQLITE_EXTENSION_INIT2(api)
+  return load(db, true, message);
 }

@@ -249,6 +249,8 @@ static int insert(Post *post, sqlite3_value **fields, sqlite3_int64 *rowid,
                   Error *error) {
   sqlite3 *db = session_db(post->vtab.session);
   char *json;
+  if (session_is_offline(post->vtab.session))
+    return error_set(error, SQLITE_ERROR, "nothing can be posted: %s", network_off);
   if (check_fields(db, fields, error) != SQLITE_OK ||
       (json = task_json(db, fields, error)) == NULL)
     return error->rc;

@@ -1,10 +1,52 @@
 /*
 ** The state of one connection: who uses it, and when its parts come and go.
 */
+#include <pthread.h>
 #include <string.h>
 #include "session.h"
 
-Session *session_new(sqlite3 *db, Error *error) {
+const char network_off[] = "the network is switched off for this connection";
+
+/* Each load into a connection makes a session, which takes the place of the one before;
+** but cursors and transactions of that one may still be at work. SQLite before 3.44 cannot
+** keep anything with a connection, so this list tells which sessions belong together. A
+** session leaves it before its connection is gone. */
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static Session *all;
+
+static void enlist(Session *s) {
+  Session *p;
+  pthread_mutex_lock(&all_mutex);
+  for (p = all; p; p = p->next_session) {
+    if (p->db == s->db && p->offline)
+      s->offline = true;
+  }
+  for (p = all; p && s->offline; p = p->next_session) {
+    if (p->db == s->db)
+      p->offline = true;
+  }
+  s->next_session = all;
+  all = s;
+  pthread_mutex_unlock(&all_mutex);
+}
+
+static void delist(const Session *s) {
+  Session **link;
+  pthread_mutex_lock(&all_mutex);
+  for (link = &all; *link; link = &(*link)->next_session) {
+    if (*link == s) {
+      *link = s->next_session;
+      break;
+    }
+  }
+  pthread_mutex_unlock(&all_mutex);
+}
+
+bool session_is_offline(const Session *s) {
+  return s->offline;
+}
+
+Session *session_new(sqlite3 *db, bool offline, Error *error) {
   Session *s = sqlite3_malloc64(sizeof(*s));
   if (s == NULL) {
     error_nomem(error);
@@ -12,7 +54,9 @@ Session *session_new(sqlite3 *db, Error *error) {
   }
   memset(s, 0, sizeof(*s));
   s->db = db;
+  s->offline = offline;
   s->n_ref = 1;
+  enlist(s);
   config_init(&s->config, http_check_base_url, error);
   if (error->rc == SQLITE_OK)
     s->store = store_new(db, error);
@@ -32,6 +76,7 @@ void session_ref(Session *s) {
 void session_unref(Session *s) {
   if (--s->n_ref > 0)
     return;
+  delist(s);
   job_free_all(s);
   http_free(s->http);
   store_free(s->store);
@@ -54,10 +99,11 @@ Store *session_store(Session *s) {
   return s->store;
 }
 
-char *session_versions(void) {
-  return sqlite3_mprintf("naver_serp %s, SQLite %s, libcurl %s, cJSON %s",
+char *session_versions(const Session *s) {
+  return sqlite3_mprintf("naver_serp %s, SQLite %s, libcurl %s, cJSON %s%s%s",
                          NAVER_SERP_VERSION, sqlite3_libversion(), http_version(),
-                         answer_json_version());
+                         answer_json_version(), s->offline ? "; " : "",
+                         s->offline ? network_off : "");
 }
 
 void session_connect(Session *s) {

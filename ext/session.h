@@ -57,6 +57,8 @@ struct Wait {
 
 struct Session {
   sqlite3 *db;
+  Session *next_session; /* In the list of all, of every connection */
+  bool offline;          /* Make no request, for good */
   int n_ref;
   int n_connected;      /* Virtual tables connected */
   int n_cursor;         /* Cursors open */

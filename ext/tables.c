@@ -176,6 +176,7 @@ static int next_task(Cursor *cur, Error *error) {
   }
   if (rc != SQLITE_ROW)
     return rc;
+  cur->tally.offline = session_is_offline(session_of(cur));
   cur->tally.n_asked++;
   sqlite3_free(cur->id);
   cur->id = sqlite3_mprintf("%s", out->id);

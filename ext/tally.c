@@ -53,7 +53,9 @@ int tally_add(Tally *tally, const char *id, TaskState state, int code,
   tally->named[tally->n_named] = sqlite3_mprintf("%s: %s", id, what);
   if (tally->n_named == 0)
     tally->only = sqlite3_mprintf("task %s: %s (%s): %s", id, what, state_name(state),
-                                  state_hint(state, code));
+                                  tally->offline && state == STATE_ABSENT
+                                      ? "check the id"
+                                      : state_hint(state, code));
   sqlite3_free(what);
   tally->n_named++;
   if (tally->named[tally->n_named - 1] == NULL || tally->only == NULL)

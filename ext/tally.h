@@ -10,7 +10,8 @@
 #define TALLY_NAMED 3 /* Ids named in the error; the rest is counted */
 
 typedef struct Tally {
-  int n_asked; /* Tasks looked at, good ones included; 0: all that are stored */
+  bool offline; /* Mode 'auto' is no way to get what is absent */
+  int n_asked;  /* Tasks looked at, good ones included; 0: all that are stored */
   int n[STATE_ABSENT + 1];  /* Tasks without rows, by state */
   char *named[TALLY_NAMED]; /* "id: code message", from sqlite3_malloc() */
   int n_named;
