@@ -322,9 +322,9 @@ static int xDisconnect(sqlite3_vtab *vtab) {
 static int xConnect(sqlite3 *db, void *session, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
   Error error = {SQLITE_OK, NULL};
-  int rc = vtab_connect(db, session, "naver_serp_post", post_columns, POST_NCOL,
-                        sizeof(Post), vtab);
-  (void)argc, (void)argv, (void)message;
+  int rc = vtab_connect(db, session, "naver_serp_post", argv, message, post_columns,
+                        POST_NCOL, sizeof(Post), vtab);
+  (void)argc;
   if (rc == SQLITE_OK) /* OR ROLLBACK, OR IGNORE and so on are SQLite's to heed */
     rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
   if (rc == SQLITE_OK &&

@@ -31,9 +31,9 @@ typedef struct ReadyCursor {
 
 static int xConnect(sqlite3 *db, void *session, int argc, const char *const *argv,
                     sqlite3_vtab **vtab, char **message) {
-  (void)argc, (void)argv, (void)message;
-  return vtab_connect(db, session, "naver_serp_ready", ready_columns, READY_NCOL,
-                      sizeof(Vtab), vtab);
+  (void)argc;
+  return vtab_connect(db, session, "naver_serp_ready", argv, message, ready_columns,
+                      READY_NCOL, sizeof(Vtab), vtab);
 }
 
 /* The plan contract: there is one plan, without arguments. */

@@ -76,11 +76,11 @@ static int xConnect(sqlite3 *db, void *session, int argc, const char *const *arg
                     sqlite3_vtab **vtab, char **message) {
   const TableKind *kind = &aKind[0];
   int rc;
-  (void)argc, (void)message;
+  (void)argc;
   while (strcmp(kind->name, argv[0])) /* The module's name */
     kind++;
-  rc = vtab_connect(db, session, kind->name, kind->columns, kind->n_column,
-                    sizeof(Table), vtab);
+  rc = vtab_connect(db, session, kind->name, argv, message, kind->columns,
+                    kind->n_column, sizeof(Table), vtab);
   if (rc == SQLITE_OK)
     ((Table *)*vtab)->kind = kind;
   return rc;

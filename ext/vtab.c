@@ -14,11 +14,22 @@ int vtab_register(Session *session, const char *name, const sqlite3_module *modu
   return error->rc;
 }
 
-int vtab_connect(sqlite3 *db, Session *session, const char *name, const Column *columns,
+int vtab_connect(sqlite3 *db, Session *session, const char *name,
+                 const char *const *argv, char **message, const Column *columns,
                  int n_column, size_t size, sqlite3_vtab **out) {
-  Vtab *table = sqlite3_malloc64(size);
-  char *sql = columns_declaration(columns, n_column);
-  int rc = table && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
+  Vtab *table;
+  char *sql;
+  int rc;
+  if (sqlite3_stricmp(argv[0], argv[2])) {
+    *message = sqlite3_mprintf(
+        "%s has no tables of other names: %s.%s, which the file declares as one, is "
+        "refused",
+        name, argv[1], argv[2]);
+    return SQLITE_ERROR;
+  }
+  table = sqlite3_malloc64(size);
+  sql = columns_declaration(columns, n_column);
+  rc = table && sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
   sqlite3_free(sql);
   if (rc == SQLITE_OK)
     rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);

@@ -18,9 +18,14 @@ typedef struct Vtab {
 /* Registers a module whose pAux is the session; it holds a reference to it. */
 int vtab_register(Session *, const char *name, const sqlite3_module *, Error *);
 
-/* xConnect: declares the columns and makes a table of `size` bytes, zero behind its Vtab. */
-int vtab_connect(sqlite3 *, Session *, const char *name, const Column *, int n_column,
-                 size_t size, sqlite3_vtab **);
+/* xConnect, with its argv and message: declares the columns and makes a table of `size`
+** bytes, zero behind its Vtab. Refuses a table that goes by another name than its module's:
+** it comes from a file into which somebody wrote CREATE VIRTUAL TABLE by hand. DIRECTONLY
+** does not stop what its name hides, and a user who reads or fills it would make requests,
+** and spend money, without knowing. */
+int vtab_connect(sqlite3 *, Session *, const char *name, const char *const *argv,
+                 char **message, const Column *, int n_column, size_t size,
+                 sqlite3_vtab **);
 int vtab_disconnect(sqlite3_vtab *);
 
 /* xOpen: makes a cursor of `size` bytes, zero. vtab_close() frees it. */
