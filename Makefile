@@ -7,13 +7,22 @@ CFLAGS   ?= -O2 -g
 PYTHON   := $(firstword $(wildcard /usr/bin/python3) python3)
 PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
+DATADIR   = $(PREFIX)/share/naver_serp
+MANDIR    = $(PREFIX)/share/man/man7
 
+# ldconfig looks only at files lib*, and files them under their soname; SQLite's
+# `.load naver_serp` asks the loader for naver_serp.so. So the library is installed as
+# libnaver_serp.so, its soname and a link are naver_serp.so.
 ifeq ($(shell uname),Darwin)
 SUFFIX    = dylib
 SHARED    = -dynamiclib -undefined dynamic_lookup
+INSTALLED = naver_serp.dylib
+LINKED    =
 else
 SUFFIX    = so
-SHARED    = -shared
+SHARED    = -shared -Wl,-soname,naver_serp.so
+INSTALLED = libnaver_serp.so
+LINKED    = naver_serp.so
 endif
 
 EXTENSION = $(BUILD)/naver_serp.$(SUFFIX)
@@ -68,14 +77,47 @@ bench:
 	@$(MAKE) --no-print-directory -s all
 	@$(PYTHON) test/bench.py $(BENCH)
 
-install: all
-	install -d "$(DESTDIR)$(LIBDIR)"
-	install -m 644 $(EXTENSION) "$(DESTDIR)$(LIBDIR)/naver_serp.$(SUFFIX)"
+# The scripts that need nothing of the source's folder, and the man page where there is
+# the tool that makes it.
+SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*.sql))
+MANPAGE   = $(if $(shell command -v go-md2man),$(BUILD)/naver_serp.7)
 
+install: all $(MANPAGE)
+	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DATADIR)/sql"
+	install -m 644 $(EXTENSION) "$(DESTDIR)$(LIBDIR)/$(INSTALLED)"
+	$(if $(LINKED),ln -sf $(INSTALLED) "$(DESTDIR)$(LIBDIR)/$(LINKED)")
+	install -m 644 $(SCRIPTS) "$(DESTDIR)$(DATADIR)/sql"
+	sed -i.bak 's|^\.load build/naver_serp$$|.load naver_serp|' "$(DESTDIR)$(DATADIR)/sql/loop.sql"
+	rm "$(DESTDIR)$(DATADIR)/sql/loop.sql.bak"
+	$(if $(MANPAGE),install -d "$(DESTDIR)$(MANDIR)")
+	$(if $(MANPAGE),install -m 644 $(MANPAGE) "$(DESTDIR)$(MANDIR)")
+	@[ -n "$(DESTDIR)" ] || .package/loader.sh "$(LIBDIR)"
+
+# Folders stay unless they are the extension's own and empty.
 uninstall:
-	rm -f "$(DESTDIR)$(LIBDIR)/naver_serp.$(SUFFIX)"
+	rm -f $(foreach f,$(INSTALLED) $(LINKED),"$(DESTDIR)$(LIBDIR)/$(f)")
+	rm -f $(foreach f,$(notdir $(SCRIPTS)),"$(DESTDIR)$(DATADIR)/sql/$(f)")
+	rm -f "$(DESTDIR)$(MANDIR)/naver_serp.7"
+	-[ ! -d "$(DESTDIR)$(DATADIR)/sql" ] || rmdir "$(DESTDIR)$(DATADIR)/sql" "$(DESTDIR)$(DATADIR)"
+	@[ -n "$(DESTDIR)" ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig 2>/dev/null || true
+
+man:
+	@test/deps.sh package
+	@$(MAKE) --no-print-directory -s $(BUILD)/naver_serp.7
+
+# Of the day of the last commit, so that the same source gives the same page.
+$(BUILD)/naver_serp.7: README.md Makefile .package/man.sh .package/tables.awk
+	@mkdir -p $(BUILD)
+	day=$$(date -u -d "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" +%F 2>/dev/null || date +%F); \
+	  .package/man.sh $(VERSION) $$day >$(BUILD)/naver_serp.7.md
+	go-md2man -in $(BUILD)/naver_serp.7.md -out $(BUILD)/naver_serp.7.raw
+	awk -f .package/tables.awk $(BUILD)/naver_serp.7.raw >$@
+
+deb:
+	@test/deps.sh build package
+	@.package/deb.sh $(BUILD) $(VERSION)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test lint format bench install uninstall clean
+.PHONY: all deps demo test lint format bench install uninstall man deb clean

@@ -4,6 +4,7 @@
 #   shell  the sqlite3 shell
 #   test   a Python 3 whose sqlite3 can load extensions, openssl
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
+#   package  what `make man` and `make deb` use
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
 #   browser  Chromium, its driver, a font with Hangul
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
@@ -40,6 +41,12 @@ for group in "$@"; do
     for tool in clang clang-format clang-tidy cppcheck pmccabe; do
       have $tool || need $tool
     done
+    ;;
+  package)
+    have go-md2man || need go-md2man
+    have dpkg-shlibdeps || need dpkg-dev
+    have man || need man-db
+    have groff && [ -e /usr/share/groff/current/font/devps/DESC ] || need groff
     ;;
   bench)
     for tool in curl jq; do
