@@ -1,10 +1,11 @@
 # naver_serp: make && make demo && make test. What is missing of Debian's packages is
-# installed by `make deps`, which demo, test, lint and bench run first.
+# installed by `make deps`, which the other targets run first.
 
 VERSION   = 0.1.0
 BUILD     = build
 CFLAGS   ?= -O2 -g
 PYTHON   := $(firstword $(wildcard /usr/bin/python3) python3)
+FUZZ     ?= 600
 PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
 DATADIR   = $(PREFIX)/share/naver_serp
@@ -70,12 +71,23 @@ lint:
 	@test/lint.sh
 
 format:
-	clang-format -i ext/*.[ch]
+	clang-format -i ext/*.[ch] test/*.[ch]
 
 bench:
 	@test/deps.sh build shell test bench
 	@$(MAKE) --no-print-directory -s all
 	@$(PYTHON) test/bench.py $(BENCH)
+
+# FUZZ=seconds, or FUZZ=short for the seeds and a little more.
+fuzz:
+	@test/deps.sh build fuzz
+	@$(MAKE) --no-print-directory -s -j2 BUILD=$(BUILD)/fuzz CC=clang \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	    -fno-sanitize-recover=undefined" $(BUILD)/fuzz/fuzz_bytes $(BUILD)/fuzz/fuzz_sql
+	@test/fuzz.sh $(BUILD)/fuzz $(FUZZ)
+
+$(BUILD)/fuzz_%: test/fuzz_%.c test/fuzz.h $(OBJECTS)
+	$(COMPILE) -fsanitize=fuzzer $< $(OBJECTS) $(LIBRARIES) $(shell pkg-config --libs sqlite3) -o $@
 
 # The scripts that need nothing of the source's folder, and the man page where there is
 # the tool that makes it.
@@ -120,4 +132,4 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test lint format bench install uninstall man deb clean
+.PHONY: all deps demo test lint format bench fuzz install uninstall man deb clean

@@ -5,6 +5,7 @@
 #   test   a Python 3 whose sqlite3 can load extensions, openssl
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
 #   package  what `make man` and `make deb` use
+#   fuzz   clang and its runtimes (libFuzzer, sanitizers)
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
 #   browser  Chromium, its driver, a font with Hangul
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
@@ -47,6 +48,11 @@ for group in "$@"; do
     have dpkg-shlibdeps || need dpkg-dev
     have man || need man-db
     have groff && [ -e /usr/share/groff/current/font/devps/DESC ] || need groff
+    ;;
+  fuzz)
+    have clang || need clang
+    ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
+      need libclang-rt-dev
     ;;
   bench)
     for tool in curl jq; do
