@@ -272,6 +272,8 @@ static int send_due(Session *s, double *pause, Error *error) {
     wait = job->due - now;
     if (wait <= 0)
       wait = rate_pause(s, now, error);
+    if (error->rc != SQLITE_OK)
+      break;
     if (wait <= 0 && room(s) > 0) {
       send_job(s, job, error);
       continue;
