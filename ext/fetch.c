@@ -429,6 +429,7 @@ static int settle(Session *s, Arrival *arrivals, int n, Error *error) {
     Job *job = arrivals[i].job;
     if (job->phase != JOB_LANDED)
       continue;
+    job->maybe_sent = true; /* It was answered, whatever the answer says */
     if (error->rc == SQLITE_OK)
       finish_judged(s, job, error);
     else
@@ -503,13 +504,15 @@ Answer *fetch_call(Session *s, const char *path, char *post, bool *maybe_sent,
     else
       fetch_pump(s, WAIT_MS, error);
   }
-  *maybe_sent = job->maybe_sent || (job->phase == JOB_FLYING && post);
   if (error->rc == SQLITE_OK && job->from_network)
     answer = answer_parse_call(s->reader, job->body ? job->body : "", job->n_body,
                                job->status, error);
   else if (error->rc == SQLITE_OK)
     error_set(error, SQLITE_ERROR, "%s (%s): %s", job->message, state_name(job->state),
               call_hint(job->state, job->code));
+  /* Also where it was answered, but there is no memory to read the answer. */
+  *maybe_sent =
+      post && (job->maybe_sent || job->from_network || job->phase == JOB_FLYING);
   job_free(s, job);
   return answer;
 }
