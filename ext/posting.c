@@ -160,19 +160,29 @@ void posting_release(Posting *p, int i) {
     p->n_mark = i;
 }
 
+/* Needs no memory. */
+static void log_lost(const char *id, int n) {
+  sqlite3_log(SQLITE_WARNING,
+              "naver_serp_post: posted, not recorded (see naver_serp_ready): %.*s", n,
+              id);
+}
+
 /* Says in SQLite's error log which tasks were created and are not on record. */
 static void log_created(Posting *p) {
   const char *id = p->created;
   while (id) {
     const char *end = strstr(id, ", ");
-    sqlite3_log(SQLITE_WARNING,
-                "naver_serp_post: posted, not recorded (see naver_serp_ready): %.*s",
-                end ? (int)(end - id) : (int)strlen(id), id);
+    log_lost(id, end ? (int)(end - id) : (int)strlen(id));
     id = end ? end + 2 : NULL;
   }
+  if (p->n_unknown)
+    sqlite3_log(SQLITE_WARNING,
+                "naver_serp_post: %d tasks may have been posted, not recorded (see "
+                "naver_serp_ready)",
+                p->n_unknown);
   sqlite3_free(p->created);
   p->created = NULL;
-  p->n_created = 0;
+  p->n_created = p->n_unknown = 0;
 }
 
 void posting_rollback_to(Posting *p, int i) {
@@ -225,6 +235,8 @@ static void note_created(Posting *p, const char *id) {
   if (ids) {
     sqlite3_free(p->created);
     p->created = ids;
+  } else { /* Now, since it cannot be named later */
+    log_lost(id, (int)strlen(id));
   }
 }
 
