@@ -274,15 +274,35 @@ static void restore_query_only(Store *store) {
 
 /* ---- What is there ------------------------------------------------------------ */
 
+/* Columns of PRAGMA table_xinfo, index_list and index_xinfo. These, and not the tables
+** pragma_..., since the store is also looked at while SQLite closes the connection, and a
+** virtual table that is connected then is never freed. */
+enum { XINFO_NAME = 1, XINFO_TYPE = 2, XINFO_HIDDEN = 6 };
+enum { INDEX_NAME = 1, INDEX_PARTIAL = 4 };
+enum { KEY_NAME = 2, KEY_COLLATION = 4 };
+
+/* A PRAGMA about a table or an index of a side; NULL with the error set. */
+static sqlite3_stmt *pragma(Store *store, const SideState *side, const char *what,
+                            const char *name, Error *error) {
+  sqlite3_stmt *stmt = NULL;
+  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s(%Q)", side->schema, what, name);
+  if (sql == NULL)
+    error_nomem(error);
+  else if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  sqlite3_free(sql);
+  return stmt;
+}
+
 /* True if a table of the store has the column, with its type, as a plain column. */
 static bool shape_has(sqlite3_stmt *stmt, const char *name, const char *type) {
   bool found = false;
   sqlite3_reset(stmt);
   while (!found && sqlite3_step(stmt) == SQLITE_ROW) {
-    const char *z = (const char *)sqlite3_column_text(stmt, 0);
-    const char *t = (const char *)sqlite3_column_text(stmt, 1);
+    const char *z = (const char *)sqlite3_column_text(stmt, XINFO_NAME);
+    const char *t = (const char *)sqlite3_column_text(stmt, XINFO_TYPE);
     found = z && t && strcmp(z, name) == 0 && (type == NULL || strcmp(t, type) == 0) &&
-            sqlite3_column_int(stmt, 2) == 0;
+            sqlite3_column_int(stmt, XINFO_HIDDEN) == 0;
   }
   return found;
 }
@@ -320,18 +340,12 @@ static const char *missing_column(int iTable, sqlite3_stmt *stmt) {
 
 /* Checks that an existing table is the store's. */
 static int check_table(Store *store, const SideState *side, int iTable, Error *error) {
-  const char *missing = NULL;
-  sqlite3_stmt *stmt = NULL;
-  int rc = sqlite3_prepare_v2(
-      store->db, "SELECT name, type, hidden FROM pragma_table_xinfo(?1, ?2)", -1, &stmt,
-      NULL);
-  if (rc == SQLITE_OK) {
-    sqlite3_bind_text(stmt, 1, aTable[iTable], -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 2, side->schema, -1, SQLITE_STATIC);
-    missing = missing_column(iTable, stmt);
-    rc = sqlite3_reset(stmt);
-  }
-  if (rc != SQLITE_OK)
+  const char *missing;
+  sqlite3_stmt *stmt = pragma(store, side, "table_xinfo", aTable[iTable], error);
+  if (stmt == NULL)
+    return error->rc;
+  missing = missing_column(iTable, stmt);
+  if (sqlite3_reset(stmt) != SQLITE_OK)
     error_from_db(error, store->db, "store");
   else if (missing)
     error_set(
@@ -383,30 +397,37 @@ static int count_tables(Store *store, const SideState *side, int first, int n,
   return n_found;
 }
 
+/* The bit of the column that an index starts with, if it serves any comparison; else 0. */
+static sqlite3_uint64 first_column(Store *store, const SideState *side,
+                                   const ColumnList *list, const char *index,
+                                   Error *error) {
+  sqlite3_stmt *stmt = pragma(store, side, "index_xinfo", index, error);
+  sqlite3_uint64 found = 0;
+  int k;
+  if (sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, KEY_NAME);
+    const char *collation = (const char *)sqlite3_column_text(stmt, KEY_COLLATION);
+    for (k = 0; name && collation && k < list->n; k++) {
+      if (strcmp(list->a[k].name, name) == 0 && strcmp(collation, "BINARY") == 0)
+        found |= (sqlite3_uint64)1 << k;
+    }
+  }
+  if (sqlite3_finalize(stmt) != SQLITE_OK)
+    error_from_db(error, store->db, "store");
+  return found;
+}
+
 /* Which columns of a table an index starts with, of those that serve any comparison. */
 static sqlite3_uint64 find_indexed(Store *store, const SideState *side, bool items,
                                    Error *error) {
   const ColumnList *list = items ? &item_columns : &task_columns;
-  sqlite3_stmt *stmt = NULL;
+  sqlite3_stmt *stmt = pragma(store, side, "index_list",
+                              items ? "naver_serp_items" : "naver_serp_tasks", error);
   sqlite3_uint64 found = 0;
-  int k;
-  if (sqlite3_prepare_v2(store->db,
-                         "SELECT x.name FROM pragma_index_list(?1, ?2) l"
-                         " JOIN pragma_index_xinfo(l.name, ?2) x ON x.seqno = 0"
-                         " WHERE NOT l.partial AND x.coll = 'BINARY'",
-                         -1, &stmt, NULL) != SQLITE_OK) {
-    error_from_db(error, store->db, "store");
-    return 0;
-  }
-  sqlite3_bind_text(stmt, 1, items ? "naver_serp_items" : "naver_serp_tasks", -1,
-                    SQLITE_STATIC);
-  sqlite3_bind_text(stmt, 2, side->schema, -1, SQLITE_STATIC);
-  while (sqlite3_step(stmt) == SQLITE_ROW) {
-    const char *name = (const char *)sqlite3_column_text(stmt, 0);
-    for (k = 0; name && k < list->n; k++) {
-      if (strcmp(list->a[k].name, name) == 0)
-        found |= (sqlite3_uint64)1 << k;
-    }
+  while (error->rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, INDEX_NAME);
+    if (name && sqlite3_column_int(stmt, INDEX_PARTIAL) == 0)
+      found |= first_column(store, side, list, name, error);
   }
   if (sqlite3_finalize(stmt) != SQLITE_OK)
     error_from_db(error, store->db, "store");
