@@ -87,6 +87,8 @@ struct Store {
   SideState side[N_SIDE];
   const char *half_written; /* Id whose rows are being written, borrowed, or NULL */
   bool in_savepoint;        /* store_begin() opened one */
+  sqlite3_stmt *rollback;   /* ROLLBACK, prepared before there is need of it */
+  sqlite3_stmt *guard;      /* Running while tables are made, else NULL */
   bool in_commit;           /* The user's transaction is being committed */
   bool lift_query_only;     /* store_begin() switched PRAGMA query_only off */
   sqlite3_int64 last_rowid; /* sqlite3_last_insert_rowid() before store_begin() */
@@ -685,8 +687,24 @@ static int run_ddl(Store *store, const SideState *side, const char *z, const cha
   return error->rc;
 }
 
+/* CREATE INDEX makes SQLite prepare every statement anew before it starts, the ROLLBACK
+** of undo() as well; without memory it cannot. One that is running and has read does not
+** start: with its next step SQLite finds that there is no memory, and rolls back. */
+static void start_guard(Store *store, Error *error) {
+  if (sqlite3_prepare_v2(
+          store->db, "SELECT 1 FROM (VALUES(1), (2)) LEFT JOIN main.sqlite_schema ON 0",
+          -1, &store->guard, NULL) != SQLITE_OK ||
+      sqlite3_step(store->guard) != SQLITE_ROW)
+    error_from_db(error, store->db, "store");
+}
+
 static int create_tables(Store *store, SideState *side, Error *error) {
-  if (run_ddl(store, side, STORE_SQL, posts_sql(), error) == SQLITE_OK)
+  const char *index = strstr(STORE_SQL, "CREATE INDEX");
+  /* Not before the first write, which would else find its lock half taken. */
+  if (run_ddl(store, side, STORE_SQL, index, error) == SQLITE_OK && store->in_savepoint)
+    start_guard(store, error);
+  if (error->rc == SQLITE_OK &&
+      run_ddl(store, side, index, posts_sql(), error) == SQLITE_OK)
     look_at_tables(store, side, error);
   side->checked = false; /* Their schema version is not known, and may be rolled back */
   return error->rc;
@@ -702,12 +720,25 @@ static int drop_items(Store *store, Side side, Error *error) {
   return finish(store, stmt, error);
 }
 
+static void forget_way_back(Store *store) {
+  sqlite3_finalize(store->rollback);
+  sqlite3_finalize(store->guard);
+  store->rollback = store->guard = NULL;
+}
+
 /* Only where no transaction is open: inside one, a savepoint makes SQLite copy every page
 ** before its first change (measured: a quarter of the time of storing in a file), and
-** under an outer INSERT ... SELECT it is refused. There the order of writes has to do. */
+** under an outer INSERT ... SELECT it is refused. There the order of writes has to do.
+** When memory runs out, nothing can be prepared until the user's statement is over, so
+** the way back is prepared first. */
 static void open_savepoint(Store *store) {
+  store->in_savepoint = false;
+  if (store->in_commit || !sqlite3_get_autocommit(store->db))
+    return;
+  forget_way_back(store); /* A new index anywhere makes SQLite prepare it anew */
+  sqlite3_prepare_v2(store->db, "ROLLBACK", -1, &store->rollback, NULL);
   store->in_savepoint =
-      !store->in_commit && sqlite3_get_autocommit(store->db) &&
+      store->rollback &&
       sqlite3_exec(store->db, "SAVEPOINT naver_serp", NULL, NULL, NULL) == SQLITE_OK;
 }
 
@@ -720,11 +751,14 @@ static void undo(Store *store, Side side) {
   Error ignored = {SQLITE_OK, NULL};
   sqlite3_stmt *write = store->side[side].stmt[ST_DROP_TASKS];
   if (store->in_savepoint) {
-    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    sqlite3_step(store->rollback);
+    sqlite3_reset(store->rollback);
     if (!sqlite3_get_autocommit(store->db) && write) {
       sqlite3_step(write);
       sqlite3_reset(write);
     }
+    if (!sqlite3_get_autocommit(store->db) && store->guard)
+      sqlite3_step(store->guard);
   } else if (store->half_written) {
     if (store->task)
       drop_items(store, side, &ignored);
@@ -772,6 +806,7 @@ int store_end(Store *store, Side side, bool keep, Error *error) {
     look_at_tables(store, &store->side[side], &ignored); /* They may be gone again */
     error_clear(&ignored);
   }
+  forget_way_back(store);
   store->in_savepoint = false;
   store->half_written = NULL;
   restore_query_only(store);
