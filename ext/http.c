@@ -323,6 +323,9 @@ static CURLcode set_connection(CURL *easy, const HttpOptions *o, const Place *pl
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
+  /* Without memory to add to that cache, 7.88 frees a host's name twice. Connections are
+  ** kept, so it would save little. */
+  SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (o->ca_file && o->ca_file[0]) {
     SET(CURLOPT_CAINFO, o->ca_file);
     SET(CURLOPT_CAPATH, NULL); /* Else the system's authorities are trusted as well */
