@@ -43,10 +43,12 @@ static int load(sqlite3 *db, bool offline, char **message) {
   }
   session = session_new(db, offline, &error);
   if (session) {
-    if (tables_register(session, &error) == SQLITE_OK &&
-        ready_register(session, &error) == SQLITE_OK &&
-        post_register(session, &error) == SQLITE_OK)
-      functions_register(session, &error);
+    /* The functions first: where they are there already and a statement runs, SQLite
+    ** refuses them. Then nothing has changed yet, and all still share one session. */
+    if (functions_register(session, &error) == SQLITE_OK &&
+        tables_register(session, &error) == SQLITE_OK &&
+        ready_register(session, &error) == SQLITE_OK)
+      post_register(session, &error);
     session_unref(session);
   }
   if (error.rc == SQLITE_OK)
