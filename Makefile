@@ -66,6 +66,12 @@ test:
 	@$(MAKE) --no-print-directory -s all
 	@$(PYTHON) test/run.py
 
+# Every allocation fails once, which takes minutes; `make test` tries a part of them.
+faults:
+	@test/deps.sh build shell test
+	@$(MAKE) --no-print-directory -s all
+	@FAULTS=all $(PYTHON) test/run.py test_faults
+
 lint:
 	@test/deps.sh build shell test lint
 	@test/lint.sh
@@ -132,4 +138,4 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test lint format bench fuzz install uninstall man deb clean
+.PHONY: all deps demo test faults lint format bench fuzz install uninstall man deb clean
