@@ -24,7 +24,7 @@ naver_serp - query Naver search results with SQL, a SQLite extension
 # DESCRIPTION
 EOF
 # Headings rise by one level: the README's first heading is its title. Languages of code go,
-# and so does what has no meaning away from the README's folder: links to files.
+# and so does what has no meaning away from the README's folder: links to files and sections.
 awk '
   BEGIN {
     n = split("Show me|Install|Analyses and a report|Performance|Development|Changelog|License", names, "|")
@@ -36,7 +36,7 @@ awk '
   !code && /^## / { on = !($0 in left_out) }
   !on { next }
   !code && /^##/ { sub(/^#/, ""); if (/^# /) $0 = toupper($0) }
-  !code { while (match($0, /\[[^]]*\]\([a-z]+\/[^)]*\)/)) {
+  !code { while (match($0, /\[[^]]*\]\((#|[a-z]+\/)[^)]*\)/)) {
     link = substr($0, RSTART + 1, RLENGTH - 2)
     sub(/\].*/, "", link)
     $0 = substr($0, 1, RSTART - 1) link substr($0, RSTART + RLENGTH)

@@ -1,8 +1,14 @@
-# Mends the output of go-md2man 2.0. No word is hyphenated, names are whole. In tables, a text block that is not in the last column is
-# followed by its tab on a line of its own, which tbl takes for a new row; and columns that
-# hold text blocks get the width that is left (x), so that a table fits the line.
-FNR == 1 && /^\.nh/ { next } # .TH turns hyphenation on again: it has to go behind
-/^\.TH/ { print; print ".nh"; next }
+# Mends the output of go-md2man 2.0. Names stay whole and lines ragged. In tables, a text
+# block that is not in the last column is followed by its tab on a line of its own, which tbl
+# takes for a new row; only some long cells are text blocks, which tbl can break; and no column
+# gets the width that is left (x), so that a table is wider than the line.
+function is_long(text) {
+  gsub(/\\f[A-Z]/, "", text)
+  return length(text) > 24 && text ~ / /
+}
+
+FNR == 1 && /^\.nh/ { next } # .TH turns hyphenation on again, so it has to follow that
+/^\.TH/ { print; print ".nh"; print ".ad l"; next }
 /^\.TS/ { in_table = 1; n = 0 }
 !in_table { print; next }
 /^\t/ && n && line[n] == "T}" { line[n] = line[n] $0; next }
@@ -10,15 +16,20 @@ FNR == 1 && /^\.nh/ { next } # .TH turns hyphenation on again: it has to go behi
 /^\.TE/ {
   split("", wide)
   column = 1
-  for (i = 1; i <= n; i++) {
-    rest = line[i]
-    if (rest !~ /^T}/) column = 1
-    cells = split(rest, cell, "\t")
-    if (rest ~ /T{$/) { wide[column + cells - 1] = 1 }
+  for (i = 5; i < n; i++) { # Behind .TS, the options and two lines of formats
+    if (line[i - 1] ~ /T{$/ && line[i] !~ /^T}/) continue # The text of a block
+    cells = split(line[i], cell, "\t")
+    if (cell[1] != "T}") column = 1
+    line[i] = ""
+    for (k = 1; k <= cells; k++) {
+      if (cell[k] != "T{" && is_long(cell[k])) cell[k] = "T{\n" cell[k] "\nT}"
+      if (cell[k] ~ /^T{/) wide[column + k - 1] = 1
+      line[i] = line[i] (k > 1 ? "\t" : "") cell[k]
+    }
     column += cells - 1
   }
   for (i = 1; i <= n; i++) {
-    if (line[i] ~ /^l[l ]*\.?$/) {
+    if (i == 3 || i == 4) {
       columns = split(line[i], cell, " ")
       line[i] = ""
       for (k = 1; k <= columns; k++)
