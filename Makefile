@@ -100,6 +100,14 @@ $(BUILD)/fuzz_%: test/fuzz_%.c test/fuzz.h $(OBJECTS)
 SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*.sql))
 MANPAGE   = $(if $(shell command -v go-md2man),$(BUILD)/naver_serp.7)
 
+# The tests of hosts, packages and other SQLite versions with all that they can use installed;
+# what npm brings is optional.
+hosts:
+	@test/deps.sh build shell test package hosts
+	@$(MAKE) --no-print-directory -s all
+	@test/hosts.sh $(BUILD)
+	@$(PYTHON) test/run.py test_hosts test_install
+
 install: all $(MANPAGE)
 	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DATADIR)/sql"
 	install -m 644 $(EXTENSION) "$(DESTDIR)$(LIBDIR)/$(INSTALLED)"
@@ -138,4 +146,4 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test faults lint format bench fuzz install uninstall man deb clean
+.PHONY: all deps demo test faults lint format bench fuzz hosts install uninstall man deb clean

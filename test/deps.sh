@@ -6,6 +6,7 @@
 #   lint   clang, clang-format, clang-tidy, cppcheck, pmccabe
 #   package  what `make man` and `make deb` use
 #   fuzz   clang and its runtimes (libFuzzer, sanitizers)
+#   hosts  programs of Debian that load extensions into SQLite: PHP, Perl, sqlite-utils, Tcl
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
 #   browser  Chromium, its driver, a font with Hangul
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
@@ -53,6 +54,14 @@ for group in "$@"; do
     have clang || need clang
     ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
       need libclang-rt-dev
+    ;;
+  hosts)
+    have sqlite-utils || need sqlite-utils
+    have php || need php-cli
+    php -r 'new SQLite3(":memory:");' >/dev/null 2>&1 || need php-sqlite3
+    perl -MDBD::SQLite -e1 2>/dev/null || need libdbd-sqlite3-perl
+    have tclsh || need tcl
+    echo 'puts [package require sqlite3]' | tclsh 2>/dev/null | grep -q ^3 || need libsqlite3-tcl
     ;;
   bench)
     for tool in curl jq; do
