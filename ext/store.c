@@ -459,6 +459,17 @@ static void notice_other_file(Store *store, SideState *side) {
   side->file = copy;
 }
 
+/* What a failure to read the schema's version says; the usual one is a wrong setting. */
+static int error_from_version(Store *store, const char *schema, Error *error) {
+  if (strstr(sqlite3_errmsg(store->db), "unknown database"))
+    return error_set(
+        error, SQLITE_ERROR,
+        "setting schema is '%s', and no database of that name is attached: "
+        "attach it, or SELECT naver_serp_config('schema', 'main')",
+        schema);
+  return error_from_db(error, store->db, "store");
+}
+
 static int open_side(Store *store, SideState *side, const char *schema, Error *error) {
   int version;
   if (side->schema == NULL || strcmp(side->schema, schema)) {
@@ -476,10 +487,10 @@ static int open_side(Store *store, SideState *side, const char *schema, Error *e
                             &side->stmt_version, NULL);
     sqlite3_free(sql);
     if (rc != SQLITE_OK)
-      return error_from_db(error, store->db, "store");
+      return error_from_version(store, schema, error);
   }
   if (sqlite3_step(side->stmt_version) != SQLITE_ROW) {
-    error_from_db(error, store->db, "store");
+    error_from_version(store, schema, error);
     sqlite3_reset(side->stmt_version);
     return error->rc;
   }

@@ -125,6 +125,28 @@ for _heading in HOSTS:
     add_tests(_heading)
 
 
+class Hints(unittest.TestCase):
+    """Errors name the setting or the function that helps."""
+
+    def fails(self, con, sql):
+        with self.assertRaises(sqlite3.Error) as caught:
+            con.execute(sql).fetchall()
+        return str(caught.exception)
+
+    def test_schema_that_is_not_attached(self):
+        """Never attached or detached since: the setting is named; what it says helps."""
+        con = support.connect()
+        con.execute("SELECT naver_serp_config('schema', 'other')")
+        hint = "setting schema is 'other', and no database of that name is attached: attach it"
+        self.assertIn(hint, self.fails(con, "SELECT * FROM naver_serp"))
+        con.execute("ATTACH ':memory:' AS other")
+        self.assertEqual(con.execute("SELECT * FROM naver_serp").fetchall(), [])
+        con.execute("DETACH other")
+        self.assertIn(hint, self.fails(con, "SELECT * FROM naver_serp"))
+        con.execute(re.search("or (SELECT .*)", self.fails(con, "SELECT * FROM naver_serp"))[1])
+        self.assertEqual(con.execute("SELECT * FROM naver_serp").fetchall(), [])
+
+
 # Tests of versions that cannot be as they are with Debian's, and why.
 MODEL = "the model of REAL to TEXT in the test has 15 digits, SQLite has 17 since 3.53"
 ROWS = ("SQLite's own affinity of row values in IN on a virtual table, as the README's limits say,"
