@@ -18,6 +18,7 @@
 ** which is the same for all of these.
 */
 #include <stdlib.h>
+#include <string.h>
 #include "functions.h"
 
 /* The store's prepared statements can only be kept while a virtual table is connected
@@ -30,6 +31,15 @@ static void connect_a_table(Session *s) {
   sqlite3_finalize(stmt);
 }
 
+/* Is this text the name of a JSON file, where its content is wanted? */
+static bool is_file_name(sqlite3_value *value) {
+  const char *text = sqlite3_value_type(value) == SQLITE_TEXT
+                         ? (const char *)sqlite3_value_text(value)
+                         : NULL;
+  return text && strpbrk(text, "{[\n") == NULL &&
+         sqlite3_strlike("%.json", text, 0) == 0;
+}
+
 static void import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   Session *s = sqlite3_user_data(ctx);
   Error error = {SQLITE_OK, NULL};
@@ -38,6 +48,14 @@ static void import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   (void)argc;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
     return; /* As readfile() gives for a file that is not there */
+  if (is_file_name(argv[0])) {
+    error_set(&error, SQLITE_ERROR,
+              "this takes an answer, not a file's name: "
+              "SELECT naver_serp_import(readfile('%q'))",
+              sqlite3_value_text(argv[0]));
+    error_result(&error, ctx, "naver_serp_import");
+    return;
+  }
   body = sqlite3_value_type(argv[0]) == SQLITE_BLOB
              ? sqlite3_value_blob(argv[0])
              : (const char *)sqlite3_value_text(argv[0]);

@@ -146,6 +146,20 @@ class Hints(unittest.TestCase):
         con.execute(re.search("or (SELECT .*)", self.fails(con, "SELECT * FROM naver_serp"))[1])
         self.assertEqual(con.execute("SELECT * FROM naver_serp").fetchall(), [])
 
+    def test_a_file_name_for_an_answer(self):
+        """The error is the statement that was meant: readfile() around the name."""
+        con = support.connect()
+        path = str(support.ROOT / "data" / "sample.json").replace("data", "it's/../data")
+        said = self.fails(con, "SELECT naver_serp_import('%s')" % path.replace("'", "''"))
+        self.assertIn("this takes an answer, not a file's name: ", said)
+        meant = re.search("SELECT .*", said)[0]
+        self.assertIn("readfile('", meant)
+        self.assertEqual(con.execute("SELECT %s" % re.search(r"'.*'", meant)[0]).fetchone(), (path,))
+        for body in ("[1].json", '{"a":"x.json', "x.jsonl"):
+            with self.subTest(body):
+                self.assertIn("not a final answer", self.fails(
+                    con, "SELECT naver_serp_import('%s')" % body))
+
 
 # Tests of versions that cannot be as they are with Debian's, and why.
 MODEL = "the model of REAL to TEXT in the test has 15 digits, SQLite has 17 since 3.53"
