@@ -12,11 +12,13 @@ import sqlite3
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 import support
 from double import Double
 
 SAMPLE_ID = "03171324-1535-0066-0000-770617fdc9a8"
+TASK_ID = "03020115-1535-0066-0099-000000000001"  # Of support.answer()
 EXPECTED = "1|www.apple.com\n"  # sqlite-utils prints CSV
 BUILD = support.ROOT / "build"
 NPM = BUILD / "hosts" / "node_modules"
@@ -161,6 +163,27 @@ class Hints(unittest.TestCase):
                     con, "SELECT naver_serp_import('%s')" % body))
 
 
+class NotStored(unittest.TestCase):
+    """A task that is not stored is shown as a stored one would be."""
+
+    def test_real_in_a_text_column(self):
+        """A REAL as text is what this SQLite makes of it, however many digits that are."""
+        with Double() as double, mock.patch.dict(os.environ, double.env()):
+            for number in ("9.223372036854776e18", "1e15", "0.1", "123456.789"):
+                stored = support.answer(task_members=f'"time":{number},')
+                pending = stored.replace(b'20000,"status_message":"Ok.","cost',
+                                         b'40602,"status_message":"q","cost')
+                shown = []
+                for body in (stored, pending):
+                    double.add(TASK_ID, body)
+                    con = support.connect()
+                    shown += con.execute("SELECT state, time FROM naver_serp_task(?)",
+                                         (TASK_ID,)).fetchall()
+                with self.subTest(number):
+                    self.assertEqual([state for state, _ in shown], ["empty", "pending"])
+                    self.assertEqual(shown[0][1], shown[1][1])
+
+
 # Tests of versions that cannot be as they are with Debian's, and why.
 MODEL = "the model of REAL to TEXT in the test has 15 digits, SQLite has 17 since 3.53"
 ROWS = ("SQLite's own affinity of row values in IN on a virtual table, as the README's limits say,"
@@ -171,7 +194,7 @@ KNOWN = {
 }
 BROAD = ("test_columns", "test_functions", "test_ready", "TestSameRows.test_plain_store",
          "TestSameRows.test_store_in_another_schema", "TestComparisons", "TestOrder", "TestPlans",
-         "test_any_wait_can_be_interrupted", "TestPlainShell")
+         "test_any_wait_can_be_interrupted", "TestPlainShell", "NotStored")
 
 
 class Versions(unittest.TestCase):
