@@ -8,6 +8,8 @@
 #   fuzz   clang and its runtimes (libFuzzer, sanitizers)
 #   hosts  programs of Debian that load extensions into SQLite: PHP, Perl, sqlite-utils, Tcl
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
+#   clickhouse  server and client for test_scale (105 MB; on a machine with systemd the
+#               package also starts a server of its own: systemctl disable clickhouse-server)
 #   browser  Chromium, its driver, a font with Hangul
 # Silent when nothing is missing. Uses apt-get, through sudo where not root; elsewhere it
 # says what to install and fails.
@@ -73,6 +75,10 @@ for group in "$@"; do
     have chromium || need chromium
     have chromedriver || need chromium-driver
     [ -n "$(fc-list :lang=ko 2>/dev/null)" ] || need fonts-nanum
+    ;;
+  clickhouse)
+    have clickhouse-client || need clickhouse-client
+    have clickhouse-server || [ -x /usr/sbin/clickhouse-server ] || need clickhouse-server
     ;;
   *)
     echo "deps.sh: no group '$group'" >&2
