@@ -72,6 +72,13 @@ faults:
 	@$(MAKE) --no-print-directory -s all
 	@FAULTS=all $(PYTHON) test/run.py test_faults
 
+# Where ClickHouse is installed `make test` has it too; only this installs it.
+.PHONY: test-clickhouse
+test-clickhouse:
+	@test/deps.sh build shell test clickhouse
+	@$(MAKE) --no-print-directory -s all
+	@$(PYTHON) test/run.py test_scale.ClickHouse
+
 lint:
 	@test/deps.sh build shell test lint
 	@test/lint.sh
