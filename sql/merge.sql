@@ -50,8 +50,7 @@ SELECT id, origin, fetched_at, 0, body FROM other.naver_serp_cache
 CREATE TEMP TABLE merge_tasks(task INTEGER PRIMARY KEY, new_task INTEGER NOT NULL);
 INSERT INTO merge_tasks
 SELECT t.task, row_number() OVER (ORDER BY t.task)
-               + max((SELECT ifnull(max(task), 0) FROM main.naver_serp_tasks),
-                     (SELECT ifnull(max(item), 0) / 16777216 FROM main.naver_serp_items))
+               + (SELECT ifnull(max(task), 0) FROM main.naver_serp_tasks)
   FROM other.naver_serp_tasks AS t
   JOIN other.naver_serp_cache AS c ON c.id = t.id AND c.parsed = t.stamp
  WHERE t.id IN (SELECT id FROM merge_answers);
