@@ -4,6 +4,7 @@ ClickHouse is two real servers on loopback, in a temporary folder; its tests are
 Debian's packages are not installed (test/deps.sh clickhouse). DuckDB comes from npm into
 build/, as for the bench; its test is skipped where npm cannot serve it.
 """
+import atexit
 import contextlib
 import json
 import os
@@ -318,6 +319,7 @@ class Server:
                                                         "".join(shard % p for p in shards)))
         self.process = subprocess.Popen([SERVER, "--config-file=" + config], cwd=folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.process.kill)  # Where an interrupt keeps stop() from being called.
 
     def wait(self):
         deadline = time.monotonic() + 30
