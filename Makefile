@@ -102,6 +102,14 @@ fuzz:
 $(BUILD)/fuzz_%: test/fuzz_%.c test/fuzz.h $(OBJECTS)
 	$(COMPILE) -fsanitize=fuzzer $< $(OBJECTS) $(LIBRARIES) $(shell pkg-config --libs sqlite3) -o $@
 
+# SANITIZE=short for the host in C alone, or parts of tests' names.
+sanitize:
+	@test/deps.sh build shell test sanitize
+	@$(PYTHON) test/sanitize.py $(SANITIZE)
+
+$(BUILD)/host: test/host.c Makefile
+	$(CC) -std=c11 -D_DEFAULT_SOURCE -pthread $(WARNINGS) $(CFLAGS) -o $@ $< $(shell pkg-config --cflags --libs sqlite3)
+
 # The scripts that need nothing of the source's folder, and the man page where there is
 # the tool that makes it.
 SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*.sql))
@@ -153,4 +161,5 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test faults lint format bench fuzz hosts install uninstall man deb clean
+.PHONY: all deps demo test test-clickhouse faults lint format bench fuzz sanitize hosts install uninstall \
+  man deb clean

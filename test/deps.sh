@@ -7,6 +7,7 @@
 #   package  what `make man` and `make deb` use
 #   fuzz   clang and its runtimes (libFuzzer, sanitizers)
 #   hosts  programs of Debian that load extensions into SQLite: PHP, Perl, sqlite-utils, Tcl
+#   sanitize  gcc and valgrind
 #   bench  curl, jq; DuckDB is a peer too where npm and node are there
 #   clickhouse  server and client for test_scale (105 MB; on a machine with systemd the
 #               package also starts a server of its own: systemctl disable clickhouse-server)
@@ -64,6 +65,10 @@ for group in "$@"; do
     perl -MDBD::SQLite -e1 2>/dev/null || need libdbd-sqlite3-perl
     have tclsh || need tcl
     echo 'puts [package require sqlite3]' | tclsh 2>/dev/null | grep -q ^3 || need libsqlite3-tcl
+    ;;
+  sanitize)
+    have gcc || need gcc
+    have valgrind || need valgrind
     ;;
   bench)
     for tool in curl jq; do

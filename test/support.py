@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXTENSION = str(ROOT / "build" / "naver_serp")
+EXTENSION = os.environ.get("EXTENSION", str(ROOT / "build" / "naver_serp"))
 SHELL = "sqlite3"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 TABLES = ("naver_serp_cache", "naver_serp_tasks", "naver_serp_items")
