@@ -19,6 +19,7 @@
 ** The library stays loaded once it was (SQLITE_OK_LOAD_PERMANENTLY): libcurl may have a
 ** thread of its own in a name look-up that outlives the connection.
 */
+#include <pthread.h>
 #include <sqlite3ext.h>
 SQLITE_EXTENSION_INIT1
 #include "functions.h"
@@ -31,6 +32,17 @@ SQLITE_EXTENSION_INIT1
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
+
+/* SQLite's table of routines is one variable for all connections. It is written only where
+** it changes, which is once: another thread's connection may be reading it. */
+static void keep_routines(const sqlite3_api_routines *api) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mutex);
+  if (sqlite3_api != api) {
+    SQLITE_EXTENSION_INIT2(api)
+  }
+  pthread_mutex_unlock(&mutex);
+}
 
 static int load(sqlite3 *db, bool offline, char **message) {
   Error error = {SQLITE_OK, NULL};
@@ -64,12 +76,12 @@ static int load(sqlite3 *db, bool offline, char **message) {
 
 EXPORT int sqlite3_naverserp_init(sqlite3 *db, char **message,
                                   const sqlite3_api_routines *api) {
-  SQLITE_EXTENSION_INIT2(api)
+  keep_routines(api);
   return load(db, false, message);
 }
 
 EXPORT int sqlite3_naverserp_offline_init(sqlite3 *db, char **message,
                                           const sqlite3_api_routines *api) {
-  SQLITE_EXTENSION_INIT2(api)
+  keep_routines(api);
   return load(db, true, message);
 }
