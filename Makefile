@@ -73,7 +73,6 @@ faults:
 	@FAULTS=all $(PYTHON) test/run.py test_faults
 
 # Where ClickHouse is installed `make test` has it too; only this installs it.
-.PHONY: test-clickhouse
 test-clickhouse:
 	@test/deps.sh build shell test clickhouse
 	@$(MAKE) --no-print-directory -s all
@@ -109,6 +108,14 @@ sanitize:
 
 $(BUILD)/host: test/host.c Makefile
 	$(CC) -std=c11 -D_DEFAULT_SOURCE -pthread $(WARNINGS) $(CFLAGS) -o $@ $< $(shell pkg-config --cflags --libs sqlite3)
+
+# COVERAGE: parts of tests' names; without, all tests run.
+coverage:
+	@test/deps.sh build shell test
+	@rm -f $(BUILD)/coverage/*.gcda
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/coverage CC=gcc CFLAGS="-O0 -g --coverage"
+	@EXTENSION="$(CURDIR)/$(BUILD)/coverage/naver_serp" $(PYTHON) test/run.py $(COVERAGE)
+	@$(PYTHON) test/coverage.py $(BUILD)/coverage
 
 # The scripts that need nothing of the source's folder, and the man page where there is
 # the tool that makes it.
@@ -161,5 +168,5 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-clickhouse faults lint format bench fuzz sanitize hosts install uninstall \
-  man deb clean
+.PHONY: all deps demo test test-clickhouse faults lint format bench fuzz sanitize coverage hosts \
+  install uninstall man deb clean
