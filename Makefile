@@ -117,6 +117,11 @@ coverage:
 	@EXTENSION="$(CURDIR)/$(BUILD)/coverage/naver_serp" $(PYTHON) test/run.py $(COVERAGE)
 	@$(PYTHON) test/coverage.py $(BUILD)/coverage
 
+soak:
+	@test/deps.sh build shell test
+	@$(MAKE) --no-print-directory -s all
+	@$(PYTHON) test/soak.py
+
 # The scripts that need nothing of the source's folder, and the man page where there is
 # the tool that makes it.
 SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*.sql))
@@ -168,5 +173,5 @@ deb:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-clickhouse faults lint format bench fuzz sanitize coverage hosts \
-  install uninstall man deb clean
+.PHONY: all deps demo test test-clickhouse faults lint format bench fuzz sanitize coverage soak \
+  hosts install uninstall man deb clean
