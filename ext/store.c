@@ -86,6 +86,7 @@ struct Store {
   sqlite3 *db;
   SideState side[N_SIDE];
   const char *half_written; /* Id whose rows are being written, borrowed, or NULL */
+  int bind_rc;              /* First failure to bind since the last finish() */
   bool in_savepoint;        /* store_begin() opened one */
   sqlite3_stmt *rollback;   /* ROLLBACK, prepared before there is need of it */
   sqlite3_stmt *guard;      /* Running while tables are made, else NULL */
@@ -233,11 +234,26 @@ static void idle(sqlite3_stmt *stmt) {
   sqlite3_clear_bindings(stmt);
 }
 
+/* Notes what a sqlite3_bind_...() returned: a text that is too long, or that there is no
+** memory to convert for a file in UTF-16, would else be stored as NULL. */
+static void bound(Store *store, int rc) {
+  if (store->bind_rc == SQLITE_OK)
+    store->bind_rc = rc;
+}
+
 /* Steps a statement that gives no row, and makes it idle. */
 static int finish(Store *store, sqlite3_stmt *stmt, Error *error) {
-  int rc = sqlite3_step(stmt);
-  if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-    error_from_db(error, store->db, "store");
+  int rc = store->bind_rc;
+  store->bind_rc = SQLITE_OK;
+  if (rc == SQLITE_NOMEM) {
+    error_nomem(error);
+  } else if (rc != SQLITE_OK) {
+    error_set(error, rc, "store: %s", sqlite3_errstr(rc));
+  } else {
+    rc = sqlite3_step(stmt);
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+      error_from_db(error, store->db, "store");
+  }
   idle(stmt);
   return error->rc;
 }
@@ -247,7 +263,7 @@ static int run_with_id(Store *store, Side side, Statement which, const char *id,
   sqlite3_stmt *stmt = statement(store, side, which, error);
   if (stmt == NULL)
     return error->rc;
-  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  bound(store, sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC));
   return finish(store, stmt, error);
 }
 
@@ -854,8 +870,8 @@ int store_put_start(Store *store, Side side, const char *id, Error *error) {
 
 /* Binds cells from parameter `place` on; returns the bits of the odd ones: text where
 ** the column is a JSON one, JSON where it is not. */
-static sqlite3_int64 bind_cells(sqlite3_stmt *stmt, int place, const ColumnList *list,
-                                const Cell *cells) {
+static sqlite3_int64 bind_cells(Store *store, sqlite3_stmt *stmt, int place,
+                                const ColumnList *list, const Cell *cells) {
   sqlite3_int64 odd = 0;
   int k;
   for (k = 0; k < list->n; k++) {
@@ -873,7 +889,8 @@ static sqlite3_int64 bind_cells(sqlite3_stmt *stmt, int place, const ColumnList 
       break;
     case CELL_TEXT:
     case CELL_JSON:
-      sqlite3_bind_text64(stmt, place, cell->z, cell->n, SQLITE_STATIC, SQLITE_UTF8);
+      bound(store, sqlite3_bind_text64(stmt, place, cell->z, cell->n, SQLITE_STATIC,
+                                       SQLITE_UTF8));
       if ((cell->kind == CELL_JSON) != (list->a[k].type == COLUMN_JSON))
         odd |= (sqlite3_int64)1 << k;
       break;
@@ -897,7 +914,7 @@ int store_put_item(Store *store, Side side, const Cell *cells, Error *error) {
                      STORE_MAX_ITEMS);
   sqlite3_bind_int64(stmt, 1, store->task * STORE_MAX_ITEMS + store->n_item++);
   sqlite3_bind_int64(stmt, 2, store->task);
-  bind_odd(stmt, 3, bind_cells(stmt, 4, &item_columns, cells));
+  bind_odd(stmt, 3, bind_cells(store, stmt, 4, &item_columns, cells));
   return finish(store, stmt, error);
 }
 
@@ -915,7 +932,7 @@ int store_put_task(Store *store, Side side, const char *id, const Cell *cells,
   sqlite3_bind_int64(stmt, 2, store->task * STORE_MAX_ITEMS);
   sqlite3_bind_int64(stmt, 3, store->task * STORE_MAX_ITEMS + store->n_item - 1);
   sqlite3_bind_int64(stmt, 5, store->stamp);
-  bind_odd(stmt, 4, bind_cells(stmt, 6, &task_columns, copy));
+  bind_odd(stmt, 4, bind_cells(store, stmt, 6, &task_columns, copy));
   store->task = 0; /* An answer's next result, if there is one, is a task of its own */
   return finish(store, stmt, error);
 }
@@ -925,9 +942,9 @@ int store_put_body(Store *store, Side side, const char *id, const char *body, si
   sqlite3_stmt *stmt = statement(store, side, ST_PUT_BODY, error);
   if (stmt == NULL)
     return error->rc;
-  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob64(stmt, 2, n ? body : "", n, SQLITE_STATIC);
-  sqlite3_bind_text(stmt, 3, origin, -1, SQLITE_STATIC);
+  bound(store, sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC));
+  bound(store, sqlite3_bind_blob64(stmt, 2, n ? body : "", n, SQLITE_STATIC));
+  bound(store, sqlite3_bind_text(stmt, 3, origin, -1, SQLITE_STATIC));
   sqlite3_bind_int64(stmt, 4, store->stamp);
   if (finish(store, stmt, error) == SQLITE_OK)
     store->half_written = NULL;
@@ -938,7 +955,7 @@ int store_put_parsed(Store *store, Side side, const char *id, Error *error) {
   sqlite3_stmt *stmt = statement(store, side, ST_PUT_PARSED, error);
   if (stmt == NULL)
     return error->rc;
-  sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+  bound(store, sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC));
   sqlite3_bind_int64(stmt, 2, store->stamp);
   if (finish(store, stmt, error) == SQLITE_OK)
     store->half_written = NULL;
@@ -991,7 +1008,7 @@ int store_put_post(Store *store, sqlite3_value *const *fields, sqlite3_int64 *po
   if (stmt == NULL)
     return error->rc;
   for (k = 0; k < POST_NFIELD; k++)
-    sqlite3_bind_value(stmt, k + 1, fields[k]);
+    bound(store, sqlite3_bind_value(stmt, k + 1, fields[k]));
   if (finish_one(store, stmt, error) == SQLITE_OK)
     *post = sqlite3_last_insert_rowid(store->db);
   sqlite3_set_last_insert_rowid(store->db, last_rowid);
@@ -1046,11 +1063,11 @@ int store_set_post(Store *store, sqlite3_int64 post, const StoredPost *is,
   if (stmt == NULL)
     return error->rc;
   sqlite3_bind_int64(stmt, 1, post);
-  sqlite3_bind_text(stmt, 2, is->id, -1, SQLITE_STATIC);
-  sqlite3_bind_text(stmt, 3, is->state, -1, SQLITE_STATIC);
+  bound(store, sqlite3_bind_text(stmt, 2, is->id, -1, SQLITE_STATIC));
+  bound(store, sqlite3_bind_text(stmt, 3, is->state, -1, SQLITE_STATIC));
   if (is->code)
     sqlite3_bind_int(stmt, 4, is->code);
-  sqlite3_bind_text(stmt, 5, is->message, -1, SQLITE_STATIC);
+  bound(store, sqlite3_bind_text(stmt, 5, is->message, -1, SQLITE_STATIC));
   if (is->cost >= 0)
     sqlite3_bind_double(stmt, 6, is->cost);
   return finish(store, stmt, error);
