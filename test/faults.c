@@ -43,7 +43,6 @@
 #include <unistd.h>
 
 #define HANG_SECONDS 20
-#define LAST         150 /* Allocations of a COMMIT that posts, from the call on */
 #define NEVER        0x7fffffff /* As the number of the allocation that fails */
 
 /* ---- Allocators ------------------------------------------------------------------ */
@@ -402,6 +401,8 @@ typedef struct Scenario {
   bool posts;          /* Money is spent: two tasks */
   bool closes;
   bool locked; /* `before` runs while another connection holds the write lock */
+  bool utf16;  /* A file in which every text is converted */
+  long last;   /* So many allocations at the end are all tried */
 } Scenario;
 
 #define ROWS                                                                           \
@@ -418,10 +419,11 @@ static const Scenario scenarios[] = {
             "1, 2"},
     {.name = "query",
      .before = "SELECT count(*) FROM naver_serp WHERE id IN (%9)",
-     .sql = ROWS
-     "naver_serp WHERE type IN ('organic', 'paid') AND rank_absolute <= 4"
-     " AND url LIKE 'https://%' ORDER BY rank_absolute DESC, domain LIMIT 9;"
-     "SELECT domain, count(*), keyword FROM naver_serp GROUP BY 1 ORDER BY 2 DESC, 1"},
+     .sql =
+         ROWS "naver_serp WHERE type IN ('organic', 'paid') AND rank_absolute <= 4"
+              " AND url LIKE 'https://%' ORDER BY rank_absolute DESC, domain LIMIT 9;"
+              "SELECT domain, count(*), max(keyword) FROM naver_serp GROUP BY 1 ORDER "
+              "BY 2 DESC, 1"},
     {.name = "derive",
      .before = "SELECT count(*) FROM naver_serp WHERE id IN (%9);"
                "UPDATE naver_serp_cache SET body = CAST(body AS BLOB)",
@@ -436,7 +438,8 @@ static const Scenario scenarios[] = {
      .sql = "BEGIN; INSERT INTO naver_serp_post(keyword, tag, options)"
             " VALUES ('a', 't', '{\"postback_data\":\"advanced\"}'); SAVEPOINT s;"
             "INSERT INTO naver_serp_post(keyword) VALUES ('b'); RELEASE s; COMMIT",
-     .posts = true},
+     .posts = true,
+     .last = 150},
     {.name = "config",
      .sql = "SELECT naver_serp_config('ca_file', '/some/where'), "
             "naver_serp_config('mode', 'cache'),"
@@ -446,6 +449,15 @@ static const Scenario scenarios[] = {
      .before = "SELECT count(*) FROM naver_serp WHERE id IN (%9)",
      .closes = true,
      .locked = true},
+    {.name = "import16",
+     .sql = "SELECT naver_serp_import(readfile('%a'))",
+     .utf16 = true},
+    {.name = "close16",
+     .before = "SELECT count(*) FROM naver_serp WHERE id IN (%9)",
+     .closes = true,
+     .locked = true,
+     .utf16 = true,
+     .last = 250},
 };
 
 /* Puts the arguments into an SQL text. */
@@ -498,7 +510,7 @@ static void check_file(const char *when) {
         sql, sizeof(sql),
         "SELECT id FROM naver_serp_cache c WHERE parsed <> 0 AND %d <> (SELECT count(*)"
         " FROM naver_serp_tasks t JOIN naver_serp_items i ON i.task = t.task"
-        " WHERE t.id = c.id AND t.stamp = c.parsed)",
+        " WHERE t.id = c.id AND t.stamp = c.parsed AND i.type || i.xpath <> '')",
         args.items);
     run(db, sql, &r);
     if (r.rc != SQLITE_OK || r.n)
@@ -633,6 +645,8 @@ static sqlite3 *prepare_file(const Scenario *s) {
   db = s->sql || s->closes ? open_loaded() : open_plain();
   sqlite3_create_function(db, "readfile", 1, SQLITE_UTF8, NULL, read_file, NULL, NULL);
   clear(&r);
+  if (s->utf16)
+    run(db, "PRAGMA encoding = 'UTF-16'", &r);
   if (s->locked) {
     run(db, "CREATE TABLE t(x)", &r);
     other = open_plain();
@@ -744,6 +758,13 @@ static long attempt_forked(const Scenario *s, long at) {
   return said[0];
 }
 
+/* The next allocation to fail: in steps up to `dense`, then one by one. */
+static long next(long at, long step, long dense) {
+  if (at <= dense && at + step > dense)
+    return dense + 1;
+  return at > dense ? at + 1 : at + step;
+}
+
 static void loop(const Scenario *s, long tries) {
   long (*one)(const Scenario *, long) = s->sql || s->closes ? attempt : attempt_forked;
   long total, step, at, n = 0;
@@ -755,7 +776,7 @@ static void loop(const Scenario *s, long tries) {
     total = one(s, NEVER);
   tally.right = 0;
   step = tries && total > tries ? total / tries : 1;
-  for (at = 1; at <= total; at += s->posts && at > total - LAST ? 1 : step, n++) {
+  for (at = 1; at <= total; at = next(at, step, total - s->last), n++) {
     one(s, at);
     if (leaked && one == attempt) {
       long right = tally.right, refused = tally.refused;

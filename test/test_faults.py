@@ -105,6 +105,11 @@ class Memory(Host):
         """At the close, answers that only temp could take are stored: that needs memory."""
         self.loop("close", ("sqlite", "malloc"))
 
+    def test_utf_16(self):
+        """Each text is converted for such a file, which needs memory: none becomes NULL."""
+        self.loop("import16", ("sqlite",))
+        self.loop("close16", ("sqlite",), tries=20)
+
 
 class MemoryHttps(Host):
     """libcurl's with TLS. Not malloc's: OpenSSL would be what is tested."""
