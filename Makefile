@@ -117,9 +117,11 @@ coverage:
 	@EXTENSION="$(CURDIR)/$(BUILD)/coverage/naver_serp" $(PYTHON) test/run.py $(COVERAGE)
 	@$(PYTHON) test/coverage.py $(BUILD)/coverage
 
+# Hundreds of kills where `make test` has sixty (SEED=... repeats a run), and large answers.
 soak:
 	@test/deps.sh build shell test
 	@$(MAKE) --no-print-directory -s all
+	@TRIALS=$(or $(TRIALS),600) $(PYTHON) test/run.py test_crash
 	@$(PYTHON) test/soak.py
 
 # The scripts that need nothing of the source's folder, and the man page where there is

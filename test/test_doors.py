@@ -163,22 +163,6 @@ class TestProxies(Doors):
 class TestFiles(Doors):
     """What libcurl and its TLS library could read and write of their own accord."""
 
-    def test_netrc_and_curlrc_are_never_read(self):
-        folder = pathlib.Path(self.file()).parent
-        for name, text in ((".netrc", "machine localhost login netrcuser password netrcpw\ndefault login d password netrcpw\n"),
-                           (".curlrc", "insecure\nuser = netrcuser:netrcpw\n")):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o600)
-        self.environ(HOME=str(folder), CURL_HOME=str(folder), NETRC=str(folder / ".netrc"))
-        task, other = self.ready(2)
-        self.assertEqual(value(self.connect(), COUNT, task), 3)
-        self.environ(DATAFORSEO_LOGIN=None, DATAFORSEO_USERNAME=None, DATAFORSEO_PASSWORD=None)
-        self.d.reset_counts()
-        self.assertEqual(self.task(self.connect(), other)[:3], ("refused", None, "no credentials"))
-        self.assertEqual(self.requests(), 0)
-        self.environ(**self.d.env())
-        self.assertIn("certificate", self.task(self.connect(ca_file=self.d.other_ca_file, retries=0), other)[2])
-
     def test_ca_files_that_are_none(self):
         folder = pathlib.Path(self.file()).parent
         (folder / "empty.pem").write_text("")
