@@ -27,7 +27,7 @@ EOF
 # and so does what has no meaning away from the README's folder: links to files and sections.
 awk '
   BEGIN {
-    n = split("Show me|Install|Analyses and a report|Performance|Development|Changelog|License", names, "|")
+    n = split("Show me|Install|Analyses and a report|Outgrowing one machine|Performance|Development|Changelog|License", names, "|")
     for (i = 1; i <= n; i++) left_out["## " names[i]]
     on = 1
   }
