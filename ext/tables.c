@@ -360,7 +360,8 @@ static void result_real(sqlite3_context *ctx, double r, ColumnType type) {
 }
 
 /* Text in a numeric column of a task that is not stored: a number if it reads as one, as
-** SQLite's own affinity has it. */
+** SQLite's own affinity has it. The value asked is the statement's own, not a copy: a copy
+** belongs to no connection, and newer versions of SQLite (seen: 3.53) crash on it. */
 static void result_numeric_text(sqlite3 *db, sqlite3_context *ctx, const Cell *cell) {
   sqlite3_stmt *stmt = NULL;
   sqlite3_value *value = NULL;
@@ -368,15 +369,14 @@ static void result_numeric_text(sqlite3 *db, sqlite3_context *ctx, const Cell *c
       sqlite3_bind_text64(stmt, 1, cell->z, cell->n, SQLITE_TRANSIENT, SQLITE_UTF8) ==
           SQLITE_OK &&
       sqlite3_step(stmt) == SQLITE_ROW)
-    value = sqlite3_value_dup(sqlite3_column_value(stmt, 0));
-  sqlite3_finalize(stmt);
+    value = sqlite3_column_value(stmt, 0);
   if (value == NULL)
     sqlite3_result_error_nomem(ctx);
   else if (sqlite3_value_numeric_type(value) == SQLITE_FLOAT)
     result_real(ctx, sqlite3_value_double(value), COLUMN_NUMERIC);
   else
     sqlite3_result_value(ctx, value);
-  sqlite3_value_free(value);
+  sqlite3_finalize(stmt);
 }
 
 /* A value of a task that is not stored, with the column's affinity. */
