@@ -740,7 +740,13 @@ static bool decode_keyword(Document *d, Cell *cell) {
     return false;
   while (*from) {
     int byte = *from == '%' ? hex2(from + 1) : -1;
-    *to++ = byte >= 0 ? (char)byte : *from == '+' ? ' ' : *from;
+    if (byte >= 0)
+      *(unsigned char *)to = (unsigned char)byte;
+    else if (*from == '+')
+      *to = ' ';
+    else
+      *to = *from;
+    to++;
     from += byte >= 0 ? 3 : 1;
   }
   *to = 0;

@@ -25,13 +25,13 @@
 #define COST_LAST_RESORT 1e15
 #define COST_SEARCH      20.0 /* Of finding a place in an index */
 #define LIST_TASKS       100  /* Ids in a list */
-#define EQUAL_INDEXED    500  /* One row in so many has a value of an indexed column, */
+#define EQUAL_INDEXED    5000 /* One row in so many has a value of an indexed column, */
 #define EQUAL            10   /* ... of another one, */
 #define IN_LIST          4    /* ... one of a list of values */
 #define RANGE            3    /* ... is in a range */
 
-#define MAX_IN      64 /* Values of an IN that the SELECT checks */
-#define VALUES_STEP 16 /* Places for values are made so many at a time */
+#define MAX_IN      1000 /* Values of an IN that the SELECT checks */
+#define VALUES_STEP 16   /* Places for values are made so many at a time */
 
 /* ---- From constraints to terms ---------------------------------------------------- */
 
@@ -197,7 +197,7 @@ static bool pays(const TableKind *kind, const Store *store,
       return true;
   }
   for (i = 0; i < query->n_term; i++) {
-    if (query->terms[i].column == k)
+    if (query->terms[i].column == k && query->terms[i].op[1] != 'N') /* No IN */
       return true;
   }
   return false;
@@ -249,9 +249,11 @@ static double shares(const TableKind *kind, const Store *store, const RowQuery *
   for (i = 0; i < query->n_term; i++) {
     const Column *column = &kind->columns[query->terms[i].column];
     bool indexed = !query->by_id && store_is_indexed(store, kind->items, column->name);
+    bool of_task =
+        kind->items && column->source[0] == 't'; /* Finds the items of a task */
     double one_in = share(query->terms[i].op, indexed);
     all *= one_in;
-    if (indexed && one_in > *best)
+    if ((indexed || of_task) && one_in > *best)
       *best = one_in;
   }
   return all;
@@ -410,14 +412,16 @@ static void leave_out(RowQuery *query, RowTerm *term) {
 }
 
 /* The values of an IN. */
-static int take_list(RowQuery *query, RowTerm *term, sqlite3_value *list,
+static int take_list(sqlite3 *db, RowQuery *query, RowTerm *term, sqlite3_value *list,
                      Error *error) {
+  int room = sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, -1) - MAX_TERM - 1;
   const Column *column = &query->columns[term->column];
   sqlite3_value *value;
   int rc;
   for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK && value;
        rc = sqlite3_vtab_in_next(list, &value)) {
-    if (term->n_value == MAX_IN || !is_comparable(column, "=", value)) {
+    if (term->n_value == MAX_IN || query->n_value >= room ||
+        !is_comparable(column, "=", value)) {
       leave_out(query, term);
       return SQLITE_OK;
     }
@@ -429,7 +433,7 @@ static int take_list(RowQuery *query, RowTerm *term, sqlite3_value *list,
   return SQLITE_OK;
 }
 
-int plan_take_values(RowQuery *query, sqlite3_value **argv, Error *error) {
+int plan_take_values(sqlite3 *db, RowQuery *query, sqlite3_value **argv, Error *error) {
   int i;
   for (i = 0; i < query->n_term && error->rc == SQLITE_OK; i++) {
     RowTerm *term = &query->terms[i];
@@ -439,7 +443,7 @@ int plan_take_values(RowQuery *query, sqlite3_value **argv, Error *error) {
     if (memchr(term->op, '?', (size_t)term->n_op) == NULL)
       ; /* IS NULL: its value says nothing */
     else if (strncmp(op, "IN", 2) == 0)
-      take_list(query, term, *argv, error);
+      take_list(db, query, term, *argv, error);
     else if (is_comparable(&query->columns[term->column], op, *argv))
       add_value(query, term, *argv, error);
     else

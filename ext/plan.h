@@ -49,7 +49,7 @@ void plan_read(const TableKind *, int idxNum, const char *idxStr, RowQuery * /* 
 
 /* Gives the terms their values (argv has one for each; copied), and
 ** decides with them which terms the SELECT must not check. */
-int plan_take_values(RowQuery *, sqlite3_value **argv, Error *);
+int plan_take_values(sqlite3 *, RowQuery *, sqlite3_value **argv, Error *);
 void plan_free_values(RowQuery *);
 
 #endif

@@ -155,6 +155,7 @@ int session_prepare(Session *s, Error *error) {
     return error->rc;
   store_drop_stand_ins(s->store);
   store_flush_temp(s->store);
+  store_measure(s->store);
   s->prepared = s->n_cursor > 0;
   return error->rc;
 }

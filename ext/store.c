@@ -74,6 +74,8 @@ typedef struct SideState {
   bool exists;                     /* The store's tables are there and are ours */
   bool checked;                    /* `exists` was found at schema version `version` */
   bool lost_tables;                /* Some are there, but not all */
+  bool shy;                        /* store_glance() looked in vain: no more of it */
+  StoreSize size;                  /* As of the last store_measure() */
   sqlite3_uint64 indexed[2];       /* Columns of tasks [0] and of items [1] (bits as in
                                    ** their lists) with which an index starts */
   char *file;                      /* Of the database, from sqlite3_malloc() */
@@ -85,6 +87,7 @@ typedef struct SideState {
 struct Store {
   sqlite3 *db;
   SideState side[N_SIDE];
+  int shape;                /* Changes when a side, or what it holds, is another */
   const char *half_written; /* Id whose rows are being written, borrowed, or NULL */
   int bind_rc;              /* First failure to bind since the last finish() */
   bool in_savepoint;        /* store_begin() opened one */
@@ -455,6 +458,7 @@ static sqlite3_uint64 find_indexed(Store *store, const SideState *side, bool ite
 /* Finds out whether the side has the tables. All or none of them is fine. */
 static int look_at_tables(Store *store, SideState *side, Error *error) {
   int n = count_tables(store, side, 0, N_TABLE, error);
+  store->shape += side->exists != (n == N_TABLE);
   side->exists = n == N_TABLE;
   side->lost_tables = n > 0 && n < N_TABLE;
   if (side->exists && error->rc == SQLITE_OK) {
@@ -490,6 +494,7 @@ static int open_side(Store *store, SideState *side, const char *schema, Error *e
   int version;
   if (side->schema == NULL || strcmp(side->schema, schema)) {
     forget_side(side);
+    store->shape++;
     side->schema = sqlite3_mprintf("%s", schema);
     if (side->schema == NULL)
       return error_nomem(error);
@@ -538,16 +543,27 @@ int store_open(Store *store, const char *schema, Error *error) {
                      "database cannot take; choose main or an attached database");
   if (open_side(store, &store->side[SIDE_TEMP], "temp", error) == SQLITE_OK)
     open_side(store, &store->side[SIDE_MAIN], schema, error);
+  store->side[SIDE_MAIN].shy = false;
   if (error->rc == SQLITE_OK && store->side[SIDE_MAIN].lost_tables)
     restore_tables(store, error);
   return error->rc;
 }
 
 void store_glance(Store *store, const char *schema) {
+  SideState *side = &store->side[SIDE_MAIN];
   Error ignored = {SQLITE_OK, NULL};
-  if (open_side(store, &store->side[SIDE_MAIN], schema, &ignored) != SQLITE_OK)
-    store->side[SIDE_MAIN].exists = store->side[SIDE_MAIN].checked = false;
+  bool known;
+  if (side->shy && side->schema && strcmp(side->schema, schema) == 0)
+    return;
+  known = side->checked && side->size.n_task > 0;
+  side->shy = open_side(store, side, schema, &ignored) != SQLITE_OK;
+  if (!side->shy && !known)
+    store_measure(store);
   error_clear(&ignored);
+}
+
+int store_shape(const Store *store) {
+  return store->shape;
 }
 
 bool store_has(const Store *store, Side side) {
@@ -1189,13 +1205,29 @@ static bool uses_table(const RowQuery *query, char from) {
   return false;
 }
 
-static void append_from(sqlite3_str *out, const char *schema, const RowQuery *query) {
+/* True if the rows are found by their tasks: a term is about the task, and none is served
+** by an index of the items. SQLite, without statistics, would read all items first. */
+static bool tasks_first(const Store *store, const RowQuery *query) {
+  bool found = false;
+  int i;
+  for (i = 0; i < query->n_term; i++) {
+    const Column *column = &query->columns[query->terms[i].column];
+    if (query->terms[i].is_used && column->source[0] == 't')
+      found = true;
+    else if (query->terms[i].is_used && store_is_indexed(store, true, column->name))
+      return false;
+  }
+  return found;
+}
+
+static void append_from(sqlite3_str *out, const Store *store, const char *schema,
+                        const RowQuery *query) {
   if (!query->items) {
     sqlite3_str_appendf(out, " FROM \"%w\".naver_serp_tasks t", schema);
     if (uses_table(query, 'c'))
       sqlite3_str_appendf(out, " LEFT JOIN \"%w\".naver_serp_cache c ON c.id = t.id",
                           schema);
-  } else if (query->by_id) {
+  } else if (query->by_id || tasks_first(store, query)) {
     sqlite3_str_appendf(out,
                         " FROM \"%w\".naver_serp_tasks t"
                         " CROSS JOIN \"%w\".naver_serp_items i"
@@ -1252,7 +1284,10 @@ static void append_select(sqlite3_str *out, Store *store, Side side,
   const char *alias = query->items ? "i.item, i" : "t.task, t";
   int n = ROW_NKEY;
   int k;
-  sqlite3_str_appendf(out, "SELECT %s.odd, %d", alias, (int)side);
+  if (query->used || query->n_order)
+    sqlite3_str_appendf(out, "SELECT %s.odd, %d", alias, (int)side);
+  else /* Only the number of rows counts: an index is enough for that */
+    sqlite3_str_appendf(out, "SELECT %.6s, NULL, %d", alias, (int)side);
   for (k = 0; k < query->n_column; k++) {
     map[k] = -1;
     if (is_wanted(query, k)) {
@@ -1260,7 +1295,7 @@ static void append_select(sqlite3_str *out, Store *store, Side side,
       map[k] = n++;
     }
   }
-  append_from(out, store->side[side].schema, query);
+  append_from(out, store, store->side[side].schema, query);
   append_where(out, store, side, query);
 }
 
@@ -1305,14 +1340,14 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
 
 /* ---- For planning -------------------------------------------------------------- */
 
-#define SAMPLE_TASKS 50 /* Tasks whose items are counted for an average */
+#define SAMPLE_TASKS 10 /* Tasks whose items are counted for an average */
 
-void store_size(Store *store, StoreSize *size) {
+void store_measure(Store *store) {
   SideState *side = &store->side[SIDE_MAIN];
+  StoreSize *size = &side->size;
   Error ignored = {SQLITE_OK, NULL};
   sqlite3_stmt *stmt;
   memset(size, 0, sizeof(*size));
-  size->items_per_task = 1;
   if (!side->exists ||
       (stmt = statement(store, SIDE_MAIN, ST_SIZE, &ignored)) == NULL) {
     error_clear(&ignored);
@@ -1325,6 +1360,10 @@ void store_size(Store *store, StoreSize *size) {
     size->n_item = (sqlite3_int64)((double)size->n_task * size->items_per_task);
   }
   idle(stmt);
+}
+
+void store_size(const Store *store, StoreSize *size) {
+  *size = store->side[SIDE_MAIN].size;
 }
 
 bool store_is_indexed(const Store *store, bool items, const char *column) {

@@ -40,8 +40,13 @@ void store_forget_statements(Store *);
 ** the user's. Tables that exist but are not the store's are an error. */
 int store_open(Store *, const char *schema, Error *);
 
-/* The same for planning: looks at SIDE_MAIN only, and neither changes nor reports anything. */
+/* The same for planning: looks at SIDE_MAIN only, and neither changes nor reports anything.
+** After a look that had to wait for a lock, in vain, there is no other before store_open(). */
 void store_glance(Store *, const char *schema);
+
+/* A number that changes when SELECTs made by store_rows() are no longer right: there are
+** tables where there were none, or another database is chosen. */
+int store_shape(const Store *);
 
 /* True if the side has the store's tables. */
 bool store_has(const Store *, Side);
@@ -149,13 +154,15 @@ int store_rows(Store *, Side, const RowQuery *, int *map, sqlite3_stmt **, Error
 /* Binds other values of the same terms. */
 void store_bind_values(sqlite3_stmt *, const RowQuery *);
 
-/* About how much SIDE_MAIN holds. Looks at it itself; 0 where it cannot. */
+/* About how much SIDE_MAIN holds, as it was when that was last measured; 0 where nothing
+** is known. */
 typedef struct StoreSize {
   sqlite3_int64 n_task;
   sqlite3_int64 n_item;
   double items_per_task;
 } StoreSize;
-void store_size(Store *, StoreSize * /* OUT */);
+void store_size(const Store *, StoreSize * /* OUT */);
+void store_measure(Store *);
 
 /* True if the table of items (or of tasks) of SIDE_MAIN has an index that starts with the
 ** column. As of the last look at the tables. */

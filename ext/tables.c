@@ -44,10 +44,11 @@ typedef struct Cursor {
   sqlite3_vtab_cursor base;
   char *plan;             /* idxStr the statements below were made for */
   RowQuery query;         /* ... and what it means */
+  int shape;              /* store_shape() when they were made */
   int made_for[MAX_TERM]; /* Values of each term there, -1 for one that is not used */
-  sqlite3_stmt
-      *stmt[N_SIDE];   /* SELECTs over the store, prepared when needed: of the side
-                              ** where a task is; of everything stored, in stmt[SIDE_MAIN] */
+  /* SELECTs over the store, prepared when needed: of the side where a task is; that of
+  ** everything stored is in stmt[SIDE_MAIN] */
+  sqlite3_stmt *stmt[N_SIDE];
   int map[MAX_COLUMN]; /* Place of each column in them, or -1 */
   Collect *collect;    /* The ids asked for; NULL: everything stored */
   Mode mode;
@@ -286,8 +287,12 @@ static int adopt_plan(Cursor *cur, int plan, const char *text, sqlite3_value **a
       return error_nomem(error);
     plan_read(table_of(cur)->kind, plan, cur->plan, &cur->query);
   }
-  if (plan_take_values(&cur->query, argv, error) != SQLITE_OK)
+  if (plan_take_values(session_db(session_of(cur)), &cur->query, argv, error) !=
+      SQLITE_OK)
     return error->rc;
+  if (cur->shape != store_shape(session_store(session_of(cur))))
+    forget_statements(cur);
+  cur->shape = store_shape(session_store(session_of(cur)));
   for (i = 0; i < cur->query.n_term; i++) {
     const RowTerm *term = &cur->query.terms[i];
     int n = term->is_used ? term->n_value : -1;
@@ -313,8 +318,8 @@ static int filter(Cursor *cur, int plan, const char *text, sqlite3_value **argv,
                     error) != SQLITE_OK ||
       config_choice(config, "on_error", plan & PLAN_ON_ERROR ? argv[i++] : NULL,
                     &on_error, error) != SQLITE_OK ||
-      adopt_plan(cur, plan, text, argv + i, error) != SQLITE_OK ||
-      session_prepare(session, error) != SQLITE_OK)
+      session_prepare(session, error) != SQLITE_OK ||
+      adopt_plan(cur, plan, text, argv + i, error) != SQLITE_OK)
     return error->rc;
   cur->mode = (Mode)mode;
   cur->on_error = (OnError)on_error;

@@ -103,7 +103,8 @@ CREATE TABLE IF NOT EXISTS naver_serp_items(
   rectangle,
   unmapped                                 -- members that have no column, as an object
 );
-CREATE INDEX IF NOT EXISTS naver_serp_items_domain ON naver_serp_items(domain);
+CREATE INDEX IF NOT EXISTS naver_serp_items_domain
+  ON naver_serp_items(domain, odd); -- odd, so that questions about domains need no more
 
 -- A body that is new, replaced (INSERT OR REPLACE fires no delete trigger), changed or
 -- gone takes its derived rows with it. A body comes with rows only where their stamp is
