@@ -121,7 +121,7 @@ coverage:
 soak:
 	@test/deps.sh build shell test
 	@$(MAKE) --no-print-directory -s all
-	@TRIALS=$(or $(TRIALS),600) $(PYTHON) test/run.py test_crash
+	@TRIALS=$(or $(TRIALS),600) REDERIVE=300 $(PYTHON) test/run.py test_crash TestCrash
 	@$(PYTHON) test/soak.py
 
 # The scripts that need nothing of the source's folder, and the man page where there is
