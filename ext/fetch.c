@@ -474,16 +474,13 @@ static const char *call_hint(TaskState state, int code) {
 }
 
 int fetch_call_error(const Answer *answer, const char *prefix, Error *error) {
-  const char *message = answer->message;
-  int n = (int)strlen(message);
-  if (n > 0 && message[n - 1] == '.')
-    n--;
-  if (answer->code)
-    return error_set(error, SQLITE_ERROR, "%s%d %.*s (%s): %s", prefix, answer->code, n,
-                     message, state_name(answer->state),
-                     call_hint(answer->state, answer->code));
-  return error_set(error, SQLITE_ERROR, "%s%.*s (%s): %s", prefix, n, message,
-                   state_name(answer->state), call_hint(answer->state, answer->code));
+  char *what = code_and_message(answer->code, answer->message);
+  if (what == NULL)
+    return error_nomem(error);
+  error_set(error, SQLITE_ERROR, "%s%s (%s): %s", prefix, what,
+            state_name(answer->state), call_hint(answer->state, answer->code));
+  sqlite3_free(what);
+  return error->rc;
 }
 
 Answer *fetch_call(Session *s, const char *path, char *post, bool *maybe_sent,

@@ -1243,7 +1243,7 @@ static void append_from(sqlite3_str *out, const Store *store, const char *schema
   }
 }
 
-/* Without an id, leaves out of SIDE_MAIN what temp hides. *n counts the parameters. */
+/* Without an id, leaves out of SIDE_MAIN what temp hides. */
 static void append_where(sqlite3_str *out, Store *store, Side side,
                          const RowQuery *query) {
   const char *word = " WHERE ";
@@ -1313,7 +1313,6 @@ int store_rows(Store *store, Side side, const RowQuery *query, int *map,
   int i;
   if (both) {
     append_select(out, store, SIDE_TEMP, query, map);
-    side = SIDE_MAIN;
     if (store->side[SIDE_MAIN].exists)
       sqlite3_str_appendall(out, " UNION ALL ");
   }

@@ -31,9 +31,7 @@ const char *state_hint(TaskState state, int code) {
   return "";
 }
 
-/* "40602 Task In Queue", or the message alone where there is no code. The full stop of
-** the API's texts goes, since more follows. */
-static char *code_and_message(int code, const char *message) {
+char *code_and_message(int code, const char *message) {
   int n = (int)strlen(message);
   if (n > 0 && message[n - 1] == '.')
     n--;

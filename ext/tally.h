@@ -27,6 +27,10 @@ int tally_error(Tally *, Error *);
 
 void tally_clear(Tally *);
 
+/* "40602 Task In Queue", or the message alone where there is no code, from
+** sqlite3_malloc(). The full stop of the API's texts goes, since more follows. */
+char *code_and_message(int code, const char *message);
+
 /* What a person can do about a state: "ask again later, or set wait_seconds". */
 const char *state_hint(TaskState, int code);
 
