@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import support
@@ -618,10 +619,19 @@ class Posts(test_https.Online):
 
     def interrupted(self, con, sql):
         """Runs a statement that is interrupted while the API takes its time."""
-        timer = threading.Timer(0.3, con.interrupt)
-        timer.start()
+        thread = self.interrupter(con)
         con.execute(sql)
-        timer.join()
+        thread.join()
+
+    def interrupter(self, con):
+        """Interrupts once the API has a call, however long the way there takes."""
+        def watch():
+            while not self.d.counts()["in_flight"]:
+                time.sleep(0.01)
+            con.interrupt()
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        return thread
 
     def test_interrupt_while_posting(self):
         self.d.fault("latency", call="task_post", seconds=1)
@@ -660,7 +670,7 @@ class Posts(test_https.Online):
         self.d.fault("latency", call="task_post", seconds=1)
         self.d.fault("status", call="task_post", status=402)
         con = self.connect(self.file())
-        threading.Timer(0.3, con.interrupt).start()
+        self.interrupter(con)
         self.assertIn(PAYMENT, self.error(con, INSERT, "a"))
         self.assertEqual(self.recorded(con), [])
 
