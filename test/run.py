@@ -2,7 +2,7 @@
 """Runs every test of this folder: test/run.py [PATTERN...].
 
 A PATTERN is a part of a test's name ("test_store", "Https.test_wrong_password"); without
-one, all run. The last line counts: "N passed, N failed". Exit status 1 if one failed or
+one, all run; -PATTERN leaves tests out. The last line counts: "N passed, N failed". Exit status 1 if one failed or
 none ran.
 """
 
@@ -49,8 +49,9 @@ def main(patterns):
                  "Python that can, such as Debian's /usr/bin/python3" % sys.executable)
     sys.path.insert(0, HERE)
     tests = list(flatten(unittest.defaultTestLoader.discover(HERE, "test_*.py")))
-    if patterns:
-        tests = [t for t in tests if any(p in t.id() for p in patterns)]
+    wanted = [p for p in patterns if p[0] != "-"] or [""]
+    unwanted = [p[1:] for p in patterns if p[0] == "-"]
+    tests = [t for t in tests if any(p in t.id() for p in wanted) and not any(p in t.id() for p in unwanted)]
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=1, stream=sys.stdout)
     result = runner.run(unittest.TestSuite(tests))
     bad = {getattr(t, "test_case", t).id() for t, _ in result.failures + result.errors}
