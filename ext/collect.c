@@ -215,6 +215,7 @@ static int unasked_outcome(Collect *c, const char *id, TaskState state, int code
   out->state = state;
   out->code = code;
   out->message = message;
+  out->fetchable = state == STATE_ABSENT && !c->session->offline && is_task_id(id);
   return fill_cells(c, NULL, out, error);
 }
 

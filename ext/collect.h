@@ -62,6 +62,7 @@ typedef struct Outcome {
   const char *message; /* Never NULL */
   const char *source;  /* "store", "network", or NULL if nobody answered */
   bool stored;         /* The rows are in the store, on `side` */
+  bool fetchable;      /* Absent, and mode 'auto' would ask the API */
   Side side;
   const Cell *cells; /* Where not stored: TASK_NCOL cells of what is known */
 } Outcome;

@@ -177,14 +177,13 @@ static int next_task(Cursor *cur, Error *error) {
   }
   if (rc != SQLITE_ROW)
     return rc;
-  cur->tally.offline = session_is_offline(session_of(cur));
   cur->tally.n_asked++;
   sqlite3_free(cur->id);
   cur->id = sqlite3_mprintf("%s", out->id);
   if (cur->id == NULL)
     return error_nomem(error);
   if (items && out->state != STATE_READY && out->state != STATE_EMPTY)
-    return tally_add(&cur->tally, out->id, out->state, out->code, out->message, error);
+    return tally_add(&cur->tally, out, error);
   if (out->stored)
     return start_rows(cur, out->side, error);
   return items ? SQLITE_OK : SQLITE_ROW;
@@ -202,8 +201,12 @@ static int finish_scan(Cursor *cur, Error *error) {
     StoredTask found;
     const char *after = NULL;
     while (store_next_unusable(store, (Side)side, after, &found, error) == SQLITE_ROW) {
-      if (tally_add(&cur->tally, found.id, collect_state(found.state), found.code,
-                    found.message, error) != SQLITE_OK)
+      Outcome bad = {.id = found.id,
+                     .state = collect_state(found.state),
+                     .code = found.code,
+                     .message = found.message,
+                     .stored = true};
+      if (tally_add(&cur->tally, &bad, error) != SQLITE_OK)
         return error->rc;
       after = found.id;
     }

@@ -21,7 +21,7 @@ const char *state_hint(TaskState state, int code) {
                : "set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
                  "app.dataforseo.com/api-access shows them";
   case STATE_UNREACHABLE:
-    return "try again later; if the body was put in by hand, replace it";
+    return "try again later";
   case STATE_ABSENT:
     return "check the id; mode 'auto' fetches a task that is not stored";
   case STATE_READY:
@@ -29,6 +29,15 @@ const char *state_hint(TaskState state, int code) {
     break;
   }
   return "";
+}
+
+/* What is stored although it is no answer was put in by hand. */
+static const char *outcome_hint(const Outcome *out) {
+  if (out->stored && out->state == STATE_UNREACHABLE)
+    return "replace the body that was put in by hand";
+  if (out->state == STATE_ABSENT && !out->fetchable)
+    return "check the id";
+  return state_hint(out->state, out->code);
 }
 
 char *code_and_message(int code, const char *message) {
@@ -39,21 +48,18 @@ char *code_and_message(int code, const char *message) {
               : sqlite3_mprintf("%.*s", n, message);
 }
 
-int tally_add(Tally *tally, const char *id, TaskState state, int code,
-              const char *message, Error *error) {
+int tally_add(Tally *tally, const Outcome *out, Error *error) {
   char *what;
-  tally->n[state]++;
+  tally->n[out->state]++;
   if (tally->n_named == TALLY_NAMED)
     return SQLITE_OK;
-  what = code_and_message(code, message);
+  what = code_and_message(out->code, out->message);
   if (what == NULL)
     return error_nomem(error);
-  tally->named[tally->n_named] = sqlite3_mprintf("%s: %s", id, what);
+  tally->named[tally->n_named] = sqlite3_mprintf("%s: %s", out->id, what);
   if (tally->n_named == 0)
-    tally->only = sqlite3_mprintf("task %s: %s (%s): %s", id, what, state_name(state),
-                                  tally->offline && state == STATE_ABSENT
-                                      ? "check the id"
-                                      : state_hint(state, code));
+    tally->only = sqlite3_mprintf("task %s: %s (%s): %s", out->id, what,
+                                  state_name(out->state), outcome_hint(out));
   sqlite3_free(what);
   tally->n_named++;
   if (tally->named[tally->n_named - 1] == NULL || tally->only == NULL)

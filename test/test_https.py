@@ -19,7 +19,7 @@ HINTS = {
     "failed": "post the keyword again",
     "gone": "check the id, or post the keyword again",
     "refused": "look into your DataForSEO account, then ask again",
-    "unreachable": "try again later; if the body was put in by hand, replace it",
+    "unreachable": "try again later",
     "absent": "check the id; mode 'auto' fetches a task that is not stored",
 }
 EXPIRED_HINT = "answers are kept for 30 days: post the keyword again"
@@ -225,7 +225,7 @@ class TestModes(Online):
             with self.subTest(id=value):
                 self.assertEqual(con.execute(TASK, (value,)).fetchall(), [("absent", None, text, None)])
         self.assertEqual(self.error(con, "SELECT * FROM naver_serp('x')"),
-                         f"naver_serp: task x: {text} (absent): {HINTS['absent']}")
+                         f"naver_serp: task x: {text} (absent): check the id")
         self.assertEqual(self.requests(), 0)
         self.assertEqual(self.cached(con), [])
 

@@ -350,7 +350,7 @@ class TestMalformed(Store):
                         found, error = lite.run("SELECT id FROM naver_serp")
                         self.assertEqual(sorted(found), ["good"] * 3 + ["zgood"] * 2)
                         self.assertIn(id, error)
-                        self.assertIn("unreachable", error)
+                        self.assertTrue(error.endswith("(unreachable): replace the body that was put in by hand"))
                     self.assertEqual(lite.close(), 0)
                     con = self.plain(path)
                     stored = bad if bad != 7 else 7
