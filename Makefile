@@ -142,8 +142,9 @@ install: all $(MANPAGE)
 	install -m 644 $(EXTENSION) "$(DESTDIR)$(LIBDIR)/$(INSTALLED)"
 	$(if $(LINKED),ln -sf $(INSTALLED) "$(DESTDIR)$(LIBDIR)/$(LINKED)")
 	install -m 644 $(SCRIPTS) "$(DESTDIR)$(DATADIR)/sql"
-	sed -i.bak 's|^\.load build/naver_serp$$|.load naver_serp|' "$(DESTDIR)$(DATADIR)/sql/loop.sql"
-	rm "$(DESTDIR)$(DATADIR)/sql/loop.sql.bak"
+	for f in post collect; do \
+	  sed 's|^\.load build/naver_serp$$|.load naver_serp|' sql/$$f.sql >"$(DESTDIR)$(DATADIR)/sql/$$f.sql" || exit 1; \
+	done
 	$(if $(MANPAGE),install -d "$(DESTDIR)$(MANDIR)")
 	$(if $(MANPAGE),install -m 644 $(MANPAGE) "$(DESTDIR)$(MANDIR)")
 	@[ -n "$(DESTDIR)" ] || .package/loader.sh "$(LIBDIR)"

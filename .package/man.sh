@@ -23,18 +23,20 @@ naver_serp - query Naver search results with SQL, a SQLite extension
 
 # DESCRIPTION
 EOF
-# Headings rise by one level: the README's first heading is its title. Languages of code go,
+# Headings rise by one level, since the README's first heading is its title, those of its
+# reference part by two: a page of the manual is all reference. Languages of code go,
 # and so does what has no meaning away from the README's folder: links to files and sections.
 awk '
   BEGIN {
-    n = split("Show me|Install|Analyses and a report|Outgrowing one machine|Performance|Development|Changelog|License", names, "|")
+    n = split("Show me|Install|Performance|Development|Changelog|License", names, "|")
     for (i = 1; i <= n; i++) left_out["## " names[i]]
     on = 1
   }
   /^# / { next }
   /^```/ { code = !code; if (on) print "```"; next }
-  !code && /^## / { on = !($0 in left_out) }
-  !on { next }
+  !code && /^## / { on = !($0 in left_out); reference = $0 == "## Reference" }
+  !on || $0 == "## Reference" { next }
+  !code && reference { sub(/^#/, "") }
   !code && /^##/ { sub(/^#/, ""); if (/^# /) $0 = toupper($0) }
   !code { while (match($0, /\[[^]]*\]\((#|[a-z]+\/)[^)]*\)/)) {
     link = substr($0, RSTART + 1, RLENGTH - 2)

@@ -1,4 +1,5 @@
-# Mends the output of go-md2man 2.0. Names stay whole and lines ragged. In tables, a text
+# Mends the output of go-md2man 2.0. In code only the first line's dot is kept from being
+# taken for a request. Names stay whole and lines ragged. In tables, a text
 # block that is not in the last column is followed by its tab on a line of its own, which tbl
 # takes for a new row; only some long cells are text blocks, which tbl can break; and no column
 # gets the width that is left (x), so that a table is wider than the line.
@@ -9,6 +10,9 @@ function is_long(text) {
 
 FNR == 1 && /^\.nh/ { next } # .TH turns hyphenation on again, so it has to follow that
 /^\.TH/ { print; print ".nh"; print ".ad l"; next }
+/^\.nf$/ { in_code = 1; print; next }
+/^\.fi$/ { in_code = 0 }
+in_code && /^[.']/ { $0 = "\\&" $0 }
 /^\.TS/ { in_table = 1; n = 0 }
 !in_table { print; next }
 /^\t/ && n && line[n] == "T}" { line[n] = line[n] $0; next }

@@ -190,7 +190,7 @@ class Man(unittest.TestCase):
         for name in support.value(con, "SELECT group_concat(name) FROM"
                                        " pragma_table_info('naver_serp')").split(","):
             self.assertRegex(page, r"\b%s\b" % name)
-        for line in ("NAME", "SYNOPSIS", "SETTINGS", "LIMITS", "SEE ALSO"):
+        for line in ("NAME", "SYNOPSIS", "WHAT CAN GO WRONG", "COLUMNS", "SETTINGS", "SEE ALSO"):
             self.assertRegex(page, r"(?m)^%s$" % line)
         self.assertNotIn("make bench", page)
 

@@ -1,8 +1,9 @@
-"""The whole loop of sql/loop.sql in the shell, and the progress line on a terminal."""
+"""The loop of sql/post.sql and sql/collect.sql in the shell, and the progress line on a terminal."""
 import contextlib
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -20,30 +21,102 @@ def shell(script, path, environment, stderr=subprocess.PIPE):
 
 
 class Loop(unittest.TestCase):
-    def test_post_wait_collect_rank(self):
-        keywords = ["캠핑 의자", "c++ 책", "100% 면"]
-        script = (support.ROOT / "sql" / "loop.sql").read_text(encoding="utf-8")
-        with Double(queue_seconds=1) as double, tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "serp.db")
-            con = support.connect(path)
-            con.execute("CREATE TABLE my_keywords(keyword TEXT PRIMARY KEY, team TEXT)")
-            con.executemany("INSERT INTO my_keywords VALUES (?, 'team')", [(k,) for k in keywords])
+    """sql/post.sql and sql/collect.sql, as a person or cron runs them."""
+
+    KEYWORDS = ["캠핑 의자", "c++ 책", "100% 면"]
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "serp.db")
+        self.double = Double().start()
+        self.addCleanup(self.double.stop)
+
+    def script(self, name, before="", status=0, **settings):
+        """What a script prints, run after other commands."""
+        environment = {**self.double.env(), **{"NAVER_SERP_" + key.upper(): str(value) for key, value in settings.items()}}
+        process = shell(None, self.path, environment)
+        out, err = process.communicate(input=before + "\n.read sql/%s.sql\n" % name, timeout=60)
+        self.assertEqual(process.returncode, status, err)
+        self.assertEqual(err == "", status == 0, err)
+        return out + err
+
+    def rows(self, sql):
+        con = sqlite3.connect(self.path)
+        try:
+            return con.execute(sql).fetchall()
+        finally:
             con.close()
-            process = shell(script, path, double.env())
-            out, err = process.communicate(input=script, timeout=60)
-            self.assertEqual((process.returncode, err), (0, ""))
-            counts = double.counts()
-            self.assertEqual((counts["posts"], counts["created"]), (1, 3))
-            self.assertEqual(sorted(task["data"]["keyword"] for task in double.posted()),
-                             sorted(["캠핑 의자", "c%2B%2B 책", "100%25 면"]))
-            con = support.connect(path)
-            self.assertEqual(con.execute("SELECT k.keyword, t.state, t.tag FROM my_keywords k JOIN naver_serp_tasks t"
-                                         " ON t.keyword = k.keyword ORDER BY 1").fetchall(),
-                             [(k, "ready", "team") for k in sorted(keywords)])
-            con.close()
-        self.assertIn("best_rank", out)
-        for word in ("pending", "ready", "캠핑 의자"):
-            self.assertIn(word, out)
+
+    def keywords(self, *keywords):
+        self.script("post")  # Makes the table
+        con = sqlite3.connect(self.path)
+        con.executemany("INSERT INTO my_keywords(keyword, tag) VALUES (?, 'team')", [(k,) for k in keywords])
+        con.commit()
+        con.close()
+
+    def test_post_collect(self):
+        self.double.set(queue_seconds=1)
+        self.keywords(*self.KEYWORDS)
+        self.assertEqual(self.double.counts()["posts"], 0)
+        out = self.script("post")
+        self.assertIn("pending │ 3", out)
+        counts = self.double.counts()
+        self.assertEqual((counts["posts"], counts["created"]), (1, 3))
+        self.assertEqual(sorted(task["data"]["keyword"] for task in self.double.posted()),
+                         sorted(["캠핑 의자", "c%2B%2B 책", "100%25 면"]))
+        self.assertIn("3     │ 0        │ 3       │ 0", self.script("collect"))
+        self.assertIn("3     │ 3        │ 0       │ 0", self.script("collect", wait_seconds=30))
+        self.assertEqual(self.rows("SELECT k.keyword, t.state, t.tag, t.device FROM my_keywords k"
+                                   " JOIN naver_serp_tasks t ON t.keyword = k.keyword ORDER BY 1"),
+                         [(k, "ready", "team", "desktop") for k in sorted(self.KEYWORDS)])
+        self.double.reset_counts()
+        self.assertIn("3     │ 3        │ 0       │ 0", self.script("collect"))
+        self.assertEqual(self.double.counts()["requests"], 0, "what is stored is not asked for")
+
+    def test_a_second_run_posts_only_what_is_missing(self):
+        self.keywords(*self.KEYWORDS)
+        self.script("post")
+        con = sqlite3.connect(self.path)
+        con.execute("INSERT INTO my_keywords(keyword, device) VALUES ('캠핑 의자', 'mobile')")
+        con.commit()
+        self.script("post")
+        self.assertEqual([(t["data"]["keyword"], t["data"].get("device")) for t in self.double.posted()[3:]],
+                         [("캠핑 의자", "mobile")])
+        self.script("post")
+        self.assertEqual(len(self.double.posted()), 4)
+        con.execute("UPDATE naver_serp_posts SET posted_at = datetime('now', '-30 hours') || ' +00:00' WHERE post < 3")
+        con.commit()
+        con.close()
+        self.script("post", ".param set :hours 40")
+        self.assertEqual(len(self.double.posted()), 4)
+        self.script("post")
+        self.assertEqual(len(self.double.posted()), 6)
+
+    def test_what_was_not_accepted_is_posted_again_and_what_may_have_been_is_not(self):
+        self.keywords("a")
+        for fault, again in (("status", True), ("close", False)):
+            with self.subTest(fault):
+                self.double.fault(fault, call="task_post", **({"status": 402} if again else {}))
+                out = self.script("post", status=1 if again else 0)
+                self.assertIn("40200" if again else "unreachable", out)
+                self.double.reset_counts()
+        self.script("post")
+        self.assertEqual(self.double.counts()["posts"], 0)
+
+    def test_more_than_allowed_posts_nothing_and_says_so(self):
+        self.keywords(*("k%d" % n for n in range(120)))
+        out = self.script("post", status=1)
+        self.assertIn("more than max_post_tasks (100) tasks", out)
+        self.assertEqual(self.double.counts()["created"], 0)
+        self.script("post", max_post_tasks=200)
+        self.assertEqual(self.double.counts()["created"], 120)
+
+    def test_lost_answers_are_counted(self):
+        self.keywords("a", "b")
+        self.script("post")
+        self.double.advance(31 * 86400)
+        self.assertIn("2     │ 0        │ 0       │ 2", self.script("collect"))
 
 
 class ProgressLine(unittest.TestCase):

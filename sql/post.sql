@@ -1,0 +1,40 @@
+-- Posts my keywords, each at most once a day. This costs money.
+--
+--   export DATAFORSEO_LOGIN=... DATAFORSEO_PASSWORD=...
+--   sqlite3 serp.db < sql/post.sql
+--
+-- The keywords are rows of the table my_keywords, which is made here if it is not there:
+-- keyword, device ('desktop' or 'mobile'), tag. What was posted in the last 20 hours is left
+-- out, so that a second run, by mistake or after a failure, posts only what is missing.
+-- Another time: sqlite3 serp.db ".param set :hours 160" ".read sql/post.sql".
+--
+-- All are posted when the INSERT commits, or none. More than 100 have to be allowed:
+-- NAVER_SERP_MAX_POST_TASKS=5000 sqlite3 serp.db < sql/post.sql
+-- Their answers: sql/collect.sql.
+
+.bail on
+.load build/naver_serp
+.read sql/store.sql
+
+CREATE TABLE IF NOT EXISTS my_keywords(
+  keyword TEXT NOT NULL,
+  device  TEXT NOT NULL DEFAULT 'desktop',
+  tag     TEXT,
+  PRIMARY KEY (keyword, device)
+);
+
+DROP TABLE IF EXISTS temp.before;
+CREATE TEMP TABLE before AS SELECT coalesce(max(post), 0) AS post FROM naver_serp_posts;
+
+INSERT INTO naver_serp_post(keyword, device, tag)
+SELECT keyword, device, tag FROM my_keywords
+ WHERE (keyword, device) NOT IN (
+   SELECT keyword, coalesce(device, 'desktop') FROM naver_serp_posts
+    WHERE posted_at > datetime('now', printf('-%d hours', coalesce(:hours, 20)))
+      AND (state = 'pending' OR state = 'unreachable' AND status_message NOT LIKE 'not sent%'));
+
+.mode box
+.print Posted now
+SELECT state, count(*) AS tasks, sum(cost) AS usd, status_message AS said
+  FROM naver_serp_posts WHERE post > (SELECT post FROM before)
+ GROUP BY state, status_message;
