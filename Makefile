@@ -126,7 +126,7 @@ soak:
 
 # The scripts that need nothing of the source's folder, and the man page where there is
 # the tool that makes it.
-SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*.sql))
+SCRIPTS   = $(filter-out sql/demo.sql,$(wildcard sql/*))
 MANPAGE   = $(if $(shell command -v go-md2man),$(BUILD)/naver_serp.7)
 
 # The tests of hosts, packages and other SQLite versions with all that they can use installed;
@@ -141,7 +141,8 @@ install: all $(MANPAGE)
 	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DATADIR)/sql"
 	install -m 644 $(EXTENSION) "$(DESTDIR)$(LIBDIR)/$(INSTALLED)"
 	$(if $(LINKED),ln -sf $(INSTALLED) "$(DESTDIR)$(LIBDIR)/$(LINKED)")
-	install -m 644 $(SCRIPTS) "$(DESTDIR)$(DATADIR)/sql"
+	install -m 644 $(filter %.sql,$(SCRIPTS)) "$(DESTDIR)$(DATADIR)/sql"
+	install -m 755 $(filter %.sh,$(SCRIPTS)) "$(DESTDIR)$(DATADIR)/sql"
 	for f in post collect; do \
 	  sed 's|^\.load build/naver_serp$$|.load naver_serp|' sql/$$f.sql >"$(DESTDIR)$(DATADIR)/sql/$$f.sql" || exit 1; \
 	done

@@ -77,7 +77,7 @@ class Install(unittest.TestCase):
             where = {"DESTDIR": folder + "/with blank", "PREFIX": "/opt/x"}
             arguments = [f"{k}={v}" for k, v in where.items()]
             make("install", *arguments)
-            scripts = {p.name for p in (support.ROOT / "sql").glob("*.sql")} - {"demo.sql"}
+            scripts = {p.name for p in (support.ROOT / "sql").iterdir()} - {"demo.sql"}
             expected = {"lib/libnaver_serp.so", "lib/naver_serp.so"}
             expected |= {"share/naver_serp/sql/" + name for name in scripts}
             if shutil.which("go-md2man"):
@@ -88,6 +88,7 @@ class Install(unittest.TestCase):
             for name in scripts:
                 text = (root / "share/naver_serp/sql" / name).read_text(encoding="utf-8")
                 self.assertNotIn("build/naver_serp", text, name)
+                self.assertEqual(os.access(root / "share/naver_serp/sql" / name, os.X_OK), name.endswith(".sh"))
             other = ("lib/libother.so", "share/naver_serp/sql/mine.sql")
             for name in other:
                 (root / name).touch()
