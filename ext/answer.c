@@ -111,7 +111,8 @@ typedef struct CodeRange {
 
 /* docs.dataforseo.com/v3/appendix/errors. 20000 is not here: it needs a look at the
 ** result. A code that is not here is unreachable and not worth asking again: it says
-** something about the call that we did not foresee. */
+** something about the call, as 40400 and 40402 (no such path) do about base_url, and
+** nothing about the task. */
 static const CodeRange code_ranges[] = {
     {20100, 20100, STATE_PENDING, false}, /* Created */
     {40000, 40005, STATE_GONE, false},    /* Wrong engine, type, device for this id */
@@ -126,7 +127,8 @@ static const CodeRange code_ranges[] = {
     {40207, 40207, STATE_REFUSED, false},    /* Address not on the white list */
     {40209, 40209, STATE_UNREACHABLE, true}, /* Too many at once */
     {40210, 40210, STATE_REFUSED, false},    /* Not enough money */
-    {40400, 40408, STATE_GONE, false},       /* No such task, path, results, data */
+    {40401, 40401, STATE_GONE, false},       /* No such task */
+    {40403, 40408, STATE_GONE, false},       /* Results expired, no data */
     {40601, 40602, STATE_PENDING, false},    /* Handed over, in the queue */
     {50000, 59999, STATE_UNREACHABLE, true}, /* Their side */
 };

@@ -18,7 +18,7 @@ typedef enum TaskState {
   STATE_READY,       /* 20000 with at least one item */
   STATE_EMPTY,       /* 40102, or 20000 without an item: Naver found nothing */
   STATE_PENDING,     /* 20100, 40601, 40602: in the queue, not "not ranked" */
-  STATE_GONE,        /* 40400-40408, 40000-40005: never asked again */
+  STATE_GONE,        /* 40401, 40403-40408, 40000-40005: never asked again */
   STATE_FAILED,      /* 40101, 40103: post the keyword again */
   STATE_REFUSED,     /* Credentials or money must mend it */
   STATE_UNREACHABLE, /* No usable answer: transport, server side, not an answer */

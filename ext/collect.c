@@ -228,14 +228,22 @@ TaskState collect_state(const char *name) {
   return STATE_UNREACHABLE;
 }
 
+/* True if what is stored is a dummy that gives way to the API's answer, or to a new one. */
+static bool is_outdated(const Collect *c, const StoredTask *found) {
+  bool to_sandbox = config_is_sandbox(&c->session->config);
+  return found->sandbox && c->mode == (to_sandbox ? MODE_REFRESH : MODE_AUTO);
+}
+
 /* Looks an id up in the store, deriving it if needed. SQLITE_ROW: that is the outcome;
-** SQLITE_DONE: nothing final is stored. In mode 'cache', for an id the API cannot know,
+** SQLITE_DONE: nothing final is stored, or it is to be asked for. In mode 'cache', for an id the API cannot know,
 ** and where the body is not even an answer, what is stored is the outcome although it is
 ** not final. */
 static int stored_outcome(Collect *c, const char *id, Outcome *out, Error *error) {
   Session *s = c->session;
   StoredTask *found = &c->found;
   int rc = store_find(s->store, id, found, error);
+  if (rc == SQLITE_ROW && is_task_id(id) && is_outdated(c, found))
+    return SQLITE_DONE;
   if (rc == SQLITE_ROW && !found->parsed) {
     Side side = found->side;
     if (keep_derive(s, &side, id, error) != SQLITE_OK)
@@ -282,7 +290,8 @@ static int look_at(Collect *c, const char *id, Outcome *out, Error *error) {
   }
   if (job)
     return wait_for(c, job, error);
-  if (c->mode != MODE_REFRESH) {
+  /* The sandbox refreshes what is its own, and nothing else. */
+  if (c->mode != MODE_REFRESH || config_is_sandbox(&s->config)) {
     rc = stored_outcome(c, id, out, error);
     if (rc != SQLITE_DONE)
       return rc;

@@ -210,6 +210,10 @@ static char *as_text(const Config *config, const Setting *s) {
   return sqlite3_mprintf("%lld", *integer_of(config, s));
 }
 
+bool config_is_sandbox(const Config *config) {
+  return strstr(config->base_url, "://sandbox.") != NULL;
+}
+
 char *config_get(const Config *config, const char *key, int *is_integer, Error *error) {
   const Setting *s = find(key, error);
   char *z;

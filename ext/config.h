@@ -9,6 +9,7 @@
 #ifndef NAVER_SERP_CONFIG_H
 #define NAVER_SERP_CONFIG_H
 
+#include <stdbool.h>
 #include "error.h"
 
 typedef enum Mode { MODE_AUTO, MODE_CACHE, MODE_REFRESH } Mode;
@@ -42,6 +43,9 @@ void config_free(Config *);
 
 /* Sets one setting; a NULL value gives it its default back. */
 int config_set(Config *, const char *key, sqlite3_value *value, Error *);
+
+/* True if requests go to the provider's sandbox, which answers any id with one dummy. */
+bool config_is_sandbox(const Config *);
 
 /* The setting's value as text (integers in decimal, choices by name), from
 ** sqlite3_malloc(). *is_integer says which SQL type it has. */

@@ -345,7 +345,7 @@ static int finish_judged(Session *s, Job *job, Error *error) {
 ** every id with the same task. */
 static bool is_of_another_task(const Session *s, const Job *job, const Answer *answer) {
   return answer->id && sqlite3_stricmp(answer->id, job->id) != 0 &&
-         strstr(s->config.base_url, "://sandbox.") == NULL;
+         !config_is_sandbox(&s->config);
 }
 
 /* Decides about a body: the job is queued again, or done, or (Arrival.keep) to be
@@ -466,11 +466,11 @@ int fetch_pump(Session *s, int ms, Error *error) {
   return error->rc;
 }
 
-/* A call has no mode to try it with, as state_hint() would say. */
+/* state_hint() speaks of a task where a call was not refused and was answered. */
 static const char *call_hint(TaskState state, int code) {
-  return state == STATE_UNREACHABLE ? "try again later"
-         : state == STATE_REFUSED   ? state_hint(state, code)
-                                    : "see the status code in the API's documentation";
+  return state == STATE_UNREACHABLE || state == STATE_REFUSED
+             ? state_hint(state, code)
+             : "see the status code in the API's documentation";
 }
 
 int fetch_call_error(const Answer *answer, const char *prefix, Error *error) {

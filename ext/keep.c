@@ -291,7 +291,7 @@ bool keep_must_stay(Session *s, const char *id, const Answer *answer, Error *err
         store_find(s->store, id, &found, error) != SQLITE_ROW)
       return false;
   }
-  return strcmp(found.state, state_name(STATE_READY)) == 0;
+  return !found.sandbox && strcmp(found.state, state_name(STATE_READY)) == 0;
 }
 
 int collect_import(Session *s, const char *body, size_t n, char **id, Error *error) {

@@ -138,7 +138,7 @@ typedef struct Arrival {
 int keep_arrivals(Session *, Arrival *, int n, Error *);
 
 /* True if what is stored under the id must not give way to this answer: rows are only
-** ever replaced by rows. */
+** ever replaced by rows, unless they are the sandbox's dummies. */
 bool keep_must_stay(Session *, const char *id, const Answer *, Error *);
 
 /* Derives one stored body. *side becomes where its rows are now. */

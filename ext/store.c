@@ -30,7 +30,8 @@ typedef enum Statement {
 
 /* %w is the schema's name. ST_PUT_ITEM and ST_PUT_TASK are built from column lists. */
 static const char *const aSql[N_STATEMENT] = {
-    "SELECT c.id, t.state, t.status_code, t.status_message, c.parsed <> 0"
+    "SELECT c.id, t.state, t.status_code, t.status_message, c.parsed <> 0,"
+    " substr(c.origin, 1, 8) = 'sandbox.'"
     " FROM \"%w\".naver_serp_cache c LEFT JOIN \"%w\".naver_serp_tasks t ON t.id = "
     "c.id AND t.stamp = c.parsed"
     " WHERE c.id = ?1",
@@ -38,7 +39,7 @@ static const char *const aSql[N_STATEMENT] = {
     "SELECT count(*) FROM \"%w\".naver_serp_cache WHERE parsed = 0",
     "SELECT id FROM \"%w\".naver_serp_cache WHERE parsed = 0 AND id > ?1"
     " ORDER BY id LIMIT 1",
-    "SELECT id, state, status_code, status_message, 1 FROM \"%w\".naver_serp_tasks"
+    "SELECT id, state, status_code, status_message, 1, 0 FROM \"%w\".naver_serp_tasks"
     " WHERE state IN ('pending', 'refused', 'unreachable') AND id > ?1"
     " ORDER BY id LIMIT 1",
     "INSERT OR REPLACE INTO \"%w\".naver_serp_cache(id, body, origin, parsed)"
@@ -578,7 +579,7 @@ static char *column_copy(sqlite3_stmt *stmt, int i) {
   return sqlite3_mprintf("%s", z ? z : "");
 }
 
-/* Steps a SELECT of id, state, status_code, status_message, parsed, and fills a
+/* Steps a SELECT of id, state, status_code, status_message, parsed, sandbox, and fills a
 ** StoredTask from its row. */
 static int step_found(Store *store, Side side, sqlite3_stmt *stmt, StoredTask *found,
                       Error *error) {
@@ -589,6 +590,7 @@ static int step_found(Store *store, Side side, sqlite3_stmt *stmt, StoredTask *f
     f->side = side;
     f->parsed =
         sqlite3_column_int(stmt, 4) == 1 && sqlite3_column_type(stmt, 1) != SQLITE_NULL;
+    f->sandbox = sqlite3_column_int(stmt, 5) != 0;
     f->code = sqlite3_column_int(stmt, 2);
     f->id = column_copy(stmt, 0);
     f->state = column_copy(stmt, 1);

@@ -205,7 +205,7 @@ static int finish_scan(Cursor *cur, Error *error) {
                      .state = collect_state(found.state),
                      .code = found.code,
                      .message = found.message,
-                     .stored = true};
+                     .source = "store"};
       if (tally_add(&cur->tally, &bad, error) != SQLITE_OK)
         return error->rc;
       after = found.id;

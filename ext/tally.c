@@ -4,7 +4,23 @@
 #include <string.h>
 #include "tally.h"
 
-#define CODE_EXPIRED 40403 /* "Results expired": asked for after their 30 days */
+#define CODE_NO_PATH      40400
+#define CODE_INVALID_PATH 40402
+#define CODE_EXPIRED      40403 /* Asked for after their 30 days */
+#define CODE_NOT_VERIFIED 40104
+
+/* An HTTP status stands in for the code where a body has none. */
+static const char *refused_hint(int code) {
+  if (code / 100 == 402 || code == 402)
+    return "look into your DataForSEO account, then ask again";
+  if (code == CODE_NOT_VERIFIED)
+    return "verify the account at app.dataforseo.com, then ask again";
+  if (code)
+    return "the API refused DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD: set them as "
+           "app.dataforseo.com/api-access shows them";
+  return "set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
+         "app.dataforseo.com/api-access shows them";
+}
 
 const char *state_hint(TaskState state, int code) {
   switch (state) {
@@ -16,12 +32,11 @@ const char *state_hint(TaskState state, int code) {
   case STATE_FAILED:
     return "post the keyword again";
   case STATE_REFUSED:
-    return code / 100 == 402 || code == 402
-               ? "look into your DataForSEO account, then ask again"
-               : "set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
-                 "app.dataforseo.com/api-access shows them";
+    return refused_hint(code);
   case STATE_UNREACHABLE:
-    return "try again later";
+    return code == CODE_NO_PATH || code == CODE_INVALID_PATH
+               ? "check the setting base_url: it ends before /v3"
+               : "try again later";
   case STATE_ABSENT:
     return "check the id; mode 'auto' fetches a task that is not stored";
   case STATE_READY:
@@ -33,8 +48,11 @@ const char *state_hint(TaskState state, int code) {
 
 /* What is stored although it is no answer was put in by hand. */
 static const char *outcome_hint(const Outcome *out) {
-  if (out->stored && out->state == STATE_UNREACHABLE)
+  bool from_store = out->source && strcmp(out->source, "store") == 0;
+  if (from_store && out->state == STATE_UNREACHABLE)
     return "replace the body that was put in by hand";
+  if (from_store && out->state == STATE_GONE && out->code != CODE_EXPIRED)
+    return "post the keyword again; mode 'refresh' asks for this one once more";
   if (out->state == STATE_ABSENT && !out->fetchable)
     return "check the id";
   return state_hint(out->state, out->code);

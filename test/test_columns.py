@@ -128,7 +128,7 @@ def state_of(code, has_items, n_task, function):
         return "ready" if has_items else "empty"
     for state, codes in {"pending": {20100, 40601, 40602}, "empty": {40102},
                          "failed": {40101, 40103},
-                         "gone": {*range(40000, 40006), *range(40400, 40409)},
+                         "gone": {*range(40000, 40006), 40401, *range(40403, 40409)},
                          "refused": {40100, 40104, 40200, 40201, 40203, 40204, 40207, 40210},
                          }.items():
         if code in codes:

@@ -22,7 +22,16 @@ HINTS = {
     "unreachable": "try again later",
     "absent": "check the id; mode 'auto' fetches a task that is not stored",
 }
-EXPIRED_HINT = "answers are kept for 30 days: post the keyword again"
+STORED_GONE_HINT = "post the keyword again; mode 'refresh' asks for this one once more"
+REFUSED_HINT = ("the API refused DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD: set them as "
+                "app.dataforseo.com/api-access shows them")
+CODE_HINTS = {
+    40403: "answers are kept for 30 days: post the keyword again",
+    40400: "check the setting base_url: it ends before /v3",
+    40402: "check the setting base_url: it ends before /v3",
+    40100: REFUSED_HINT,
+    40104: "verify the account at app.dataforseo.com, then ask again",
+}
 CREDENTIALS_HINT = ("set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD in the environment as "
                     "app.dataforseo.com/api-access shows them")
 KEPT_NOTE = "; the stored answer was kept, mode 'cache' reads it"
@@ -132,9 +141,7 @@ def states():
 
 
 def hint(state, code):
-    if code == 40403:
-        return EXPIRED_HINT
-    return CREDENTIALS_HINT if code in (40100, 40104) else HINTS[state]
+    return CODE_HINTS.get(code, HINTS[state])
 
 
 class TestModes(Online):
@@ -266,6 +273,36 @@ class TestModes(Online):
                          {real: host, support.ids()["sample.json"]: None, sandbox: "sandbox." + host})
 
 
+    def test_the_sandbox_gives_way_to_the_api_and_never_the_other_way(self):
+        con, (task,) = self.connect(retries=0), self.ready()
+        dummy = len(support.read_json("full.json")["tasks"][0]["result"][0]["items"])
+        query = "SELECT count(*) FROM naver_serp(?, ?)"
+        real = 3
+
+        def counts(url, **modes):
+            self.configure(con, base_url=url)
+            return [con.execute(query, (task, mode)).fetchone()[0] for mode in modes or ("auto", "cache", "refresh")]
+
+        self.assertEqual(counts(self.d.sandbox_url), [dummy] * 3)
+        self.d.reset_counts()
+        self.assertEqual(counts(self.d.sandbox_url, auto=1), [dummy])
+        self.assertEqual(self.requests(), 0, "the sandbox is not asked twice")
+        self.configure(con, base_url=self.d.base_url)
+        self.d.fault("status", id=task, status=500, times=None)
+        self.assertEqual(self.task(con, task)[0], "unreachable")
+        self.d.clear_faults()
+        self.assertEqual(con.execute(query, (task, "cache")).fetchone(), (dummy,))
+        self.assertEqual(counts(self.d.base_url, auto=1), [real])
+        self.d.reset_counts()
+        self.assertEqual(counts(self.d.sandbox_url), [real] * 3)
+        self.assertEqual(self.requests(), 0)
+        # What the API does not know is gone, whatever the sandbox said.
+        self.assertEqual(support.value(con, COUNT, ABSENT_ID), dummy)
+        self.configure(con, base_url=self.d.base_url)
+        self.assertEqual([self.task(con, ABSENT_ID, mode)[0] for mode in ("cache", "auto", "cache")],
+                         ["ready", "gone", "gone"])
+
+
 class TestStates(Online):
     """Each state of an answer: as a row, as an error, in the store."""
 
@@ -308,6 +345,9 @@ class TestStates(Online):
                 for con, source, requests in ((self.connect(path), "network", 1), (self.connect(path), "store", 0)):
                     self.assertEqual(self.task(con, task), (state, code, message, source))
                     con.execute("SELECT * FROM naver_serp(?, 'auto', 'skip')", (task,)).fetchall()
+                    if state == "gone" and source == "store":
+                        self.assertTrue(self.error(con, "SELECT * FROM naver_serp(?)", task).endswith(
+                            CODE_HINTS[code] if code == 40403 else STORED_GONE_HINT))
                     self.assertEqual(self.requests(), requests)
                 self.assertIn(task, self.cached(con))
 
@@ -464,7 +504,7 @@ class TestConnection(Online):
         con = self.connect(path)
         message = "You are not Authorized to Access this Resource"
         text = self.error(con, "SELECT * FROM naver_serp(?)", ABSENT_ID)
-        self.assertEqual(text, f"naver_serp: task {ABSENT_ID}: 40100 {message} (refused): {CREDENTIALS_HINT}")
+        self.assertEqual(text, f"naver_serp: task {ABSENT_ID}: 40100 {message} (refused): {REFUSED_HINT}")
         self.assertEqual(self.task(con, ABSENT_ID), ("refused", 40100, message + ".", "network"))
         self.assertEqual(self.d.counts()["auth_failures"], 2)
         self.assertNotIn(secret, support.value(con, "SELECT naver_serp_config()"))

@@ -302,7 +302,7 @@ class Posts(test_https.Online):
     def test_wrong_password_and_none(self):
         con = self.connect()
         self.environ(DATAFORSEO_PASSWORD="wrong")
-        self.assertRegex(self.error(con, INSERT, "a"), "^naver_serp_post: nothing was posted: 40100 .*refused.*set DATA")
+        self.assertRegex(self.error(con, INSERT, "a"), "^naver_serp_post: nothing was posted: 40100 .*refused.*the API refused DATA")
         self.environ(DATAFORSEO_PASSWORD=None)
         self.assertRegex(self.error(con, INSERT, "a"), "^naver_serp_post: nothing was posted: .*no credentials.*set DATA")
         self.environ(**self.d.env())

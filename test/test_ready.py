@@ -6,7 +6,7 @@ import unittest
 
 import support
 import test_https
-from test_https import CREDENTIALS_HINT
+from test_https import REFUSED_HINT
 
 COLUMNS = ["id", "se", "se_type", "date_posted", "tag", "endpoint_regular", "endpoint_advanced", "endpoint_html"]
 
@@ -92,7 +92,7 @@ class Ready(test_https.Online):
         con = self.connect()
         text = self.error(con, "SELECT * FROM naver_serp_ready")
         self.assertEqual(text, "naver_serp_ready: 40100 You are not Authorized to Access this Resource (refused): "
-                         + CREDENTIALS_HINT)
+                         + REFUSED_HINT)
         self.assertEqual(self.requests(), 1)
 
     def test_no_credentials(self):
