@@ -235,9 +235,9 @@ static bool is_outdated(const Collect *c, const StoredTask *found) {
 }
 
 /* Looks an id up in the store, deriving it if needed. SQLITE_ROW: that is the outcome;
-** SQLITE_DONE: nothing final is stored, or it is to be asked for. In mode 'cache', for an id the API cannot know,
-** and where the body is not even an answer, what is stored is the outcome although it is
-** not final. */
+** SQLITE_DONE: nothing final is stored, or it is outdated. In mode 'cache', for an id the
+** API cannot know, and where the body is not even an answer, what is stored is the outcome
+** although it is not final. */
 static int stored_outcome(Collect *c, const char *id, Outcome *out, Error *error) {
   Session *s = c->session;
   StoredTask *found = &c->found;

@@ -541,8 +541,9 @@ CASE WHEN others = '' THEN '
 <pre>.load naver_serp
 SELECT naver_serp_import(readfile(''answer.json''));
 SELECT count(*) FROM naver_serp(''TASK ID'');</pre>
-<p>Or post keywords with <code>sql/post.sql</code>, which costs money, and collect their answers with
-<code>sql/collect.sql</code>. One keyword, asked on two days, is enough for a line.</p>' ELSE '' END
+<p>Or post keywords with <code>sql/post.sql</code>, which costs money, and collect their answers
+with <code>sql/collect.sql</code>. One keyword, asked on two days, is enough for a line.</p>'
+ELSE '' END
   FROM (SELECT c.device, NULLIF(:device, '') IS NOT NULL AS asked_device, c.last,
                (SELECT count(*) FROM naver_serp_cache WHERE parsed = 0) AS unread,
                COALESCE((SELECT group_concat(t.bdi || ' (' || o.tasks || ')', ', ')
