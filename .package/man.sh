@@ -38,6 +38,7 @@ awk '
   !on || $0 == "## Reference" { next }
   !code && reference { sub(/^#/, "") }
   !code && /^##/ { sub(/^#/, ""); if (/^# /) $0 = toupper($0) }
+  { gsub(/build\/naver_serp/, "naver_serp") } # It is installed
   !code { while (match($0, /\[[^]]*\]\((#|[a-z]+\/)[^)]*\)/)) {
     link = substr($0, RSTART + 1, RLENGTH - 2)
     sub(/\].*/, "", link)

@@ -4,7 +4,7 @@
 --   export DATAFORSEO_LOGIN=... DATAFORSEO_PASSWORD=...
 --   sqlite3 serp.db < sql/collect.sql
 --
--- Only what is not stored is asked for. A task takes from half a minute to a quarter of an
+-- Only what was posted in the last 31 days and is not stored is asked for. A task takes from half a minute to a quarter of an
 -- hour; to wait for all of them: NAVER_SERP_WAIT_SECONDS=1200 sqlite3 serp.db < sql/collect.sql
 
 .bail on
@@ -15,7 +15,8 @@
 .print Asked for
 SELECT state, count(*) AS tasks, max(status_message) AS said FROM naver_serp_task
  WHERE id IN (SELECT id FROM naver_serp_posts
-               WHERE state = 'pending' AND id NOT IN (SELECT id FROM naver_serp_cache))
+               WHERE state = 'pending' AND posted_at > datetime('now', '-31 days')
+                 AND id NOT IN (SELECT id FROM naver_serp_cache))
  GROUP BY state;
 
 .print All that was posted

@@ -118,6 +118,19 @@ class Loop(unittest.TestCase):
         self.double.advance(31 * 86400)
         self.assertIn("2     │ 0        │ 0       │ 2", self.script("collect"))
 
+    def test_answers_that_were_thrown_away_are_not_asked_for_again(self):
+        self.keywords("a", "b")
+        self.script("post")
+        self.script("collect", wait_seconds=30)
+        con = sqlite3.connect(self.path)
+        con.execute("DELETE FROM naver_serp_cache")
+        con.execute("UPDATE naver_serp_posts SET posted_at = datetime('now', '-32 days') || ' +00:00' WHERE post = 1")
+        con.commit()
+        con.close()
+        self.double.reset_counts()
+        self.script("collect")
+        self.assertEqual(self.double.counts()["requests"], 1)
+
 
 class ProgressLine(unittest.TestCase):
     """60 ids, two at a time, 0.1 s each: three seconds."""
