@@ -877,9 +877,8 @@ class Connection(asyncio.Protocol):
                              b"Transfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n%s\r\n" % (fill.encode() * 0x10000)
         for _ in range(megabytes * 16):
-            if self.transport.is_closing():
-                return
             self.transport.write(chunk)
+            await asyncio.sleep(0)  # In which the client may turn out to be gone
             await self.writable.wait()
         self.transport.write(b"0\r\n\r\n")
 
