@@ -4,6 +4,7 @@
 
 .load build/naver_serp
 .mode box --wrap 60 --wordwrap on
+.nullvalue NULL
 
 .print A saved answer is stored once:
 SELECT naver_serp_import(readfile('data/sample.json')) AS id;
@@ -19,6 +20,12 @@ SELECT keyword, rank_absolute, domain, title
 SELECT type, count(*) AS elements, min(rank_absolute) AS first_at
   FROM naver_serp('03171324-1535-0066-0000-770617fdc9a8')
  GROUP BY type ORDER BY first_at, type;
+
+.print
+.print Each element. NULL: it has no such member. An address at Naver can have 900 letters:
+SELECT rank_absolute AS rank, type, domain, substr(title, 1, 24) AS title,
+       substr(url, 1, 36) AS url
+  FROM naver_serp('03171324-1535-0066-0000-770617fdc9a8');
 
 .print
 .print Sitelinks of the organic result:

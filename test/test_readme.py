@@ -72,6 +72,8 @@ class Readme(unittest.TestCase):
         self.assertEqual(demo.stderr, "")
         for word in ("www.apple.com", "제품 사양", "Youtube DailyTekk", "푸른 꽃", "iphone xs"):
             self.assertIn(word, demo.stdout)
+        self.assertRegex(demo.stdout, r"│ map +│ NULL +│")
+        self.assertLess(max(map(len, demo.stdout.splitlines())), 120)
 
     def test_analyses_run(self):
         """The commands of the table of scripts run in the stock shell and say nothing wrong."""
