@@ -10,7 +10,7 @@
 .bail on
 .load build/naver_serp
 .read sql/store.sql
-.mode box
+.mode box --wrap 0
 
 .print Asked for
 SELECT state, count(*) AS tasks, max(status_message) AS said FROM naver_serp_task
@@ -24,6 +24,6 @@ SELECT date(p.posted_at) AS posted, count(*) AS tasks,
        count(*) FILTER (WHERE t.state IN ('ready', 'empty')) AS answered,
        count(*) FILTER (WHERE p.state = 'pending' AND t.id IS NULL) AS pending,
        count(*) FILTER (WHERE t.state IN ('failed', 'gone') OR p.state <> 'pending') AS lost,
-       sum(p.cost) AS usd
+       round(sum(p.cost), 4) AS usd
   FROM naver_serp_posts AS p LEFT JOIN naver_serp_tasks AS t ON t.id = p.id
  GROUP BY 1 ORDER BY 1 DESC LIMIT 14;

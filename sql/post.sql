@@ -8,7 +8,8 @@
 -- out, so that a second run, by mistake or after a failure, posts only what is missing.
 -- Another time: sqlite3 serp.db ".param set :hours 160" ".read sql/post.sql".
 --
--- All are posted when the INSERT commits, or none. More than 100 have to be allowed:
+-- They are posted when the INSERT commits, 100 a call. If some were not, this says so at its
+-- end and fails. More than 100 have to be allowed:
 -- NAVER_SERP_MAX_POST_TASKS=5000 sqlite3 serp.db < sql/post.sql
 -- Their answers: sql/collect.sql.
 
@@ -33,8 +34,17 @@ SELECT keyword, device, tag FROM my_keywords
     WHERE posted_at > datetime('now', printf('-%d hours', coalesce(:hours, 20)))
       AND (state = 'pending' OR state = 'unreachable' AND status_message NOT LIKE 'not sent%'));
 
-.mode box
+.mode box --wrap 0
 .print Posted now
-SELECT state, count(*) AS tasks, sum(cost) AS usd, status_message AS said
+SELECT state, count(*) AS tasks, round(sum(cost), 4) AS usd, status_message AS said
   FROM naver_serp_posts WHERE post > (SELECT post FROM before)
  GROUP BY state, status_message;
+
+DROP TABLE IF EXISTS temp.outcome;
+CREATE TEMP TABLE outcome(
+  missing INTEGER CONSTRAINT "some keywords were not posted, see above: run this again"
+          CHECK (missing = 0)
+);
+INSERT INTO outcome
+SELECT count(*) FROM naver_serp_posts
+ WHERE post > (SELECT post FROM before) AND state <> 'pending';

@@ -98,7 +98,7 @@ class Loop(unittest.TestCase):
         for fault, again in (("status", True), ("close", False)):
             with self.subTest(fault):
                 self.double.fault(fault, call="task_post", **({"status": 402} if again else {}))
-                out = self.script("post", status=1 if again else 0)
+                out = self.script("post", status=1)
                 self.assertIn("40200" if again else "unreachable", out)
                 self.double.reset_counts()
         self.script("post")
@@ -111,6 +111,16 @@ class Loop(unittest.TestCase):
         self.assertEqual(self.double.counts()["created"], 0)
         self.script("post", max_post_tasks=200)
         self.assertEqual(self.double.counts()["created"], 120)
+
+    def test_a_part_that_was_refused_is_posted_by_the_next_run(self):
+        self.keywords(*("k%d" % n for n in range(150)))
+        self.double.fault("status", call="task_post", after=1, status=402)
+        out = self.script("post", status=1, max_post_tasks=200)
+        self.assertRegex(out, r"pending │ 100 .*\n.*refused │ 50 ")
+        self.assertIn("some keywords were not posted, see above: run this again", out)
+        self.script("post")
+        self.assertEqual(sorted(task["data"]["keyword"] for task in self.double.posted()),
+                         sorted("k%d" % n for n in range(150)))
 
     def test_lost_answers_are_counted(self):
         self.keywords("a", "b")
