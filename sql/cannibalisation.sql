@@ -10,6 +10,7 @@
 -- A page is its URL without http://, https://, www., m. and a slash at the end; the same
 -- page twice on a results page is one page, at its best rank.
 
+.bail on
 .read sql/common.sql
 
 DROP TABLE IF EXISTS temp.my;

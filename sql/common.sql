@@ -22,9 +22,16 @@
 -- says nothing about ranks. An answer without a datetime is dated by when it was fetched.
 -- Ranks are rank_absolute; an element without one is there, but at no known rank.
 
-.bail on
 .mode box --wrap 0
 .headers on
+
+DROP TABLE IF EXISTS temp.store_is_here;
+CREATE TEMP TABLE store_is_here(
+  tables INTEGER CONSTRAINT "no answers are stored in this file: is its name right?"
+         CHECK (tables = 3)
+);
+INSERT INTO store_is_here SELECT count(*) FROM main.sqlite_schema
+ WHERE name IN ('naver_serp_cache', 'naver_serp_tasks', 'naver_serp_items');
 
 DROP VIEW IF EXISTS temp.wanted;
 DROP VIEW IF EXISTS temp.mine;

@@ -12,6 +12,7 @@
 -- dropped   pages of results (keyword and device) it dropped from; still_on: it is still on
 -- best      its best rank on those it dropped from; from: on which keyword
 
+.bail on
 .read sql/common.sql
 
 DELETE FROM daily

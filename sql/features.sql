@@ -13,6 +13,7 @@
 -- by keyword: features of the last answer, each with how many there are and the rank of
 --           the first; new and gone: against the answer before
 
+.bail on
 .read sql/common.sql
 
 DROP TABLE IF EXISTS temp.features;

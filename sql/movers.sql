@@ -14,6 +14,7 @@
 --           could not be: neither new nor lost
 -- weight    how much of 1/rank was won or lost; the list begins with the heaviest
 
+.bail on
 .read sql/common.sql
 
 DELETE FROM daily

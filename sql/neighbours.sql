@@ -10,6 +10,7 @@
 -- above     on how many of them its best result is above my best; below: below it
 -- its_rank  average of its best ranks on the shared pages; my_rank: of mine there
 
+.bail on
 .read sql/common.sql
 
 DROP TABLE IF EXISTS temp.my;

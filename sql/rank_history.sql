@@ -14,6 +14,7 @@
 -- results   how many results of the domain
 -- Keywords come last: the shell of SQLite 3.40 takes a Korean letter for one column wide.
 
+.bail on
 .read sql/common.sql
 
 DROP TABLE IF EXISTS temp.history;

@@ -14,6 +14,7 @@
 -- For another curve of attention, change `weight` below, for instance to
 -- CASE WHEN rank <= 1 THEN 0.3 WHEN rank <= 3 THEN 0.12 WHEN rank <= 10 THEN 0.03 END.
 
+.bail on
 .read sql/common.sql
 
 DROP TABLE IF EXISTS temp.voices;

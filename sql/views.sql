@@ -38,6 +38,7 @@
 -- Sandbox answers count like any other: keep them in another file, or delete them
 -- (`DELETE FROM naver_serp_cache WHERE origin LIKE 'sandbox.%'`).
 
+.bail on
 SAVEPOINT naver_serp_views;
 
 -- So that a keyword's elements are found without reading those of all others.

@@ -6,6 +6,7 @@ compared with test/expected/<name>.txt; the figures there follow from the data b
 import json
 import os
 import pathlib
+import re
 import sqlite3
 import subprocess
 import tempfile
@@ -521,6 +522,24 @@ class Nothing(unittest.TestCase):
             for name in (*READERS, "search"):
                 with self.subTest(name):
                     self.assertNotIn("example", store.analysis(name))
+
+    def test_one_error_says_what_is_wrong(self):
+        """Another file than the store; another folder than that of sql/; a file to read only."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(folder)
+            for name in READERS:
+                script = support.ROOT / "sql" / (name + ".sql")
+                for here, word in ((support.ROOT, "no answers are stored in this file: is its name right?"),
+                                   (folder, 'cannot open "sql/common.sql"')):
+                    with self.subTest(name, folder=here):
+                        done = subprocess.run([support.SHELL, "-batch", "-init", os.devnull, store.path],
+                                              stdin=script.open(), capture_output=True, text=True, cwd=here,
+                                              timeout=60)
+                        self.assertEqual((done.stdout, done.returncode), ("", 1))
+                        self.assertRegex(done.stderr, r"\A[^\n]*%s[^\n]*\n\Z" % re.escape(word))
+            store.shell(".read sql/store.sql")
+            out, err, code = store.shell(".read sql/views.sql", options=("-readonly",))
+            self.assertEqual((out, code, err.count("\n")), ("", 1, 1))
 
 
 if __name__ == "__main__":
