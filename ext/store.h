@@ -52,9 +52,9 @@ int store_shape(const Store *);
 bool store_has(const Store *, Side);
 
 typedef struct StoredTask {
-  Side side;   /* Where it is */
-  bool parsed; /* False: the body has to be derived first; code and texts are not set */
+  Side side;     /* Where it is */
   bool sandbox;  /* A dummy of the sandbox, by its origin */
+  bool parsed;   /* False: the body has to be derived first; nothing below is set */
   int code;      /* status_code, 0 if there is none */
   char *id;      /* The texts are valid until the next call that fills one; */
   char *state;   /* ... never NULL. naver_serp_tasks.state */
