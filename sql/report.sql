@@ -181,27 +181,33 @@ SELECT k.keyword,
 
 -- The lines of the chart: the keywords ranked on most days.
 CREATE TABLE report.line(
-  line INTEGER PRIMARY KEY, keyword TEXT, status TEXT, rank INTEGER, lane INTEGER, end_y REAL,
-  label_y REAL);
-INSERT INTO report.line(keyword, status, rank)
-SELECT keyword, status, rank FROM report.keyword WHERE days > 0
+  line INTEGER PRIMARY KEY, keyword TEXT, status TEXT, rank INTEGER, tall INTEGER, lane INTEGER,
+  end_y REAL, label_y REAL);
+INSERT INTO report.line(keyword, status, rank, tall)
+SELECT keyword, status, rank, CASE WHEN length(keyword) > 6 THEN 38 ELSE 20 END
+  FROM report.keyword WHERE days > 0
  ORDER BY days DESC, average, keyword LIMIT (SELECT lines FROM report.most);
 
--- Its measures, in pixels: ranks 1 to `top` from y = 12 down to 248; below, a lane with a row
--- for each line that has days without the domain, to mark them. x is in percent of the width.
+-- Its measures, in pixels: ranks 1 to `top` from y = 12 down to 248, those `beyond` 100 at 100;
+-- below, a lane with a row for each line that has days without the domain, to mark them. x is
+-- in percent of the width. A label is as `tall` as one row of text, or two where a phone has no
+-- room for it in one.
 UPDATE report.line SET lane = new.lane FROM (
   SELECT l.line, row_number() OVER (ORDER BY l.line) AS lane
     FROM report.line AS l JOIN report.answer AS a ON a.keyword = l.keyword
     LEFT JOIN report.hit AS h ON h.keyword = a.keyword AND h.n = a.n
    WHERE h.rank IS NULL GROUP BY l.line) AS new
  WHERE new.line = line.line;
-CREATE TABLE report.frame(top INTEGER, table_top INTEGER, lanes INTEGER, height INTEGER);
+CREATE TABLE report.frame(
+  top INTEGER, table_top INTEGER, lanes INTEGER, height INTEGER, beyond INTEGER);
 WITH step(top) AS (VALUES (5), (10), (15), (20), (30), (40), (50), (100))
-INSERT INTO report.frame(top, table_top, lanes)
+INSERT INTO report.frame(top, table_top, lanes, beyond)
 SELECT (SELECT min(top) FROM step WHERE top >= min(100, (SELECT max(h.rank) FROM report.hit AS h
                                             JOIN report.line AS l ON l.keyword = h.keyword))),
        (SELECT min(top) FROM step WHERE top >= min(100, (SELECT max(rank) FROM report.hit))),
-       (SELECT COALESCE(max(lane), 0) FROM report.line);
+       (SELECT COALESCE(max(lane), 0) FROM report.line),
+       (SELECT max(h.rank) > 100 FROM report.hit AS h JOIN report.line AS l
+            ON l.keyword = h.keyword);
 UPDATE report.frame SET height = 260 + CASE WHEN lanes THEN 18 + 9 * lanes ELSE 0 END;
 
 -- One row per line and answered day; y of a day without the domain is NULL. `piece` is the
@@ -214,16 +220,14 @@ SELECT l.line, a.n, h.rank, d.x, 12 + 236.0 * (min(h.rank, f.top) - 1) / (f.top 
   JOIN report.day AS d ON d.n = a.n
   LEFT JOIN report.hit AS h ON h.keyword = a.keyword AND h.n = a.n;
 
--- Labels stand at the ends of their lines, 20 px apart: pushed down by those above, then up
--- by the lower edge.
+-- Labels stand at the ends of their lines: pushed down by those above, then up by the lower edge.
 UPDATE report.line SET end_y = (
   SELECT CASE WHEN line.status = 'not ranked' THEN 272 + 9 * line.lane ELSE p.y END
     FROM report.point AS p WHERE p.line = line.line AND p.y IS NOT NULL ORDER BY p.n DESC LIMIT 1);
 UPDATE report.line SET label_y = new.y FROM (
-  SELECT line, min(20 * i + max(end_y - 20 * i) OVER (ORDER BY i), height - 8 - 20 * (lines - i))
-         AS y
-    FROM (SELECT line, end_y, row_number() OVER (ORDER BY end_y, line) AS i,
-                 count(*) OVER () AS lines FROM report.line) JOIN report.frame) AS new
+  SELECT line, min(mid + max(end_y - mid) OVER (ORDER BY mid), height + 2 - total + mid) AS y
+    FROM (SELECT line, end_y, sum(tall) OVER (ORDER BY end_y, line) - tall / 2 AS mid,
+                 sum(tall) OVER () AS total FROM report.line) JOIN report.frame) AS new
  WHERE new.line = line.line;
 
 -- Keywords that moved between the last two days.
@@ -397,7 +401,7 @@ h1 { margin: .25rem 0 .5rem; font-size: clamp(1.6rem, 6vw, 2.5rem); line-height:
 h2 { margin: 3rem 0 .25rem; font-size: 1.25rem; line-height: 1.3; break-after: avoid; }
 h3 { margin: 0 0 .25rem; font-size: 1rem; break-after: avoid; }
 h3 span { color: var(--soft); font-weight: 400; }
-p { margin: .25rem 0 1rem; max-width: 44rem; }
+p { margin: .25rem 0 1rem; max-width: 44rem; text-wrap: pretty; }
 header p, .lead, .more, figcaption, .notes p, .notes li, details { color: var(--soft); }
 header p { margin: 0; }
 .lead, .more, .notes, details { font-size: .875rem; }
@@ -421,18 +425,23 @@ pre { padding: 1rem; background: var(--faint); border-radius: 4px; white-space: 
   letter-spacing: -.01em; color: var(--ink); }
 
 .chart { display: grid; margin: 1.25rem 0 .5rem; font-size: .8125rem; line-height: 20px;
-  grid-template-columns: 1.75rem minmax(0, 1fr) 1.25rem 12rem; break-inside: avoid; }
+  grid-template-columns: 2rem minmax(0, 1fr) 1.25rem 12rem; break-inside: avoid; }
 .chart svg { display: block; width: 100%; overflow: visible; }
 .chart > div, .chart ol { position: relative; }
-.axis span { position: absolute; right: .5rem; transform: translateY(-50%); color: var(--soft); }
+.axis span { position: absolute; right: .375rem; transform: translateY(-50%); color: var(--soft);
+  white-space: nowrap; }
 .days { grid-column: 2; height: 1.5rem; }
 .days span { position: absolute; transform: translateX(-50%); white-space: nowrap;
   color: var(--soft); }
 .names { list-style: none; margin: 0; padding: 0; }
-.names li { position: absolute; left: 0; right: 0; transform: translateY(-50%); display: flex;
+.names li { position: absolute; left: .25rem; right: 0; transform: translateY(-50%); display: flex;
   gap: .5em; color: var(--ink); }
 .names b { flex: none; min-width: 1.1em; text-align: right; white-space: nowrap; }
-.names span, .page, .url { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.names span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+  overflow: hidden; line-height: 17px; }
+.names b { line-height: 17px; }
+.names .short span { -webkit-line-clamp: 1; }
+.page, .url { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .grid { stroke: var(--rule); }
 .lane { fill: var(--soft); font-size: .75rem; }
 .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
@@ -440,11 +449,15 @@ pre { padding: 1rem; background: var(--faint); border-radius: 4px; white-space: 
 .line path { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round;
   stroke-linecap: round; vector-effect: non-scaling-stroke; }
 .line circle { fill: currentColor; stroke: var(--paper); stroke-width: 1; }
+.line.c2 path, .lead-line.c2, .line.c5 path, .lead-line.c5 { stroke-dasharray: 10 5; }
+.line.c3 path, .lead-line.c3, .line.c6 path, .lead-line.c6 { stroke-dasharray: 3 5; }
+.line.c4 circle, .line.c5 circle, .line.c6 circle { fill: var(--paper); stroke: currentColor;
+  stroke-width: 1.5; }
 .line.dense path { stroke-width: 1.5; }
-.line.dense circle:not(.off) { stroke: none; }
+.line.dense circle:not(.off) { fill: currentColor; stroke: none; }
 .line .off { fill: var(--paper); stroke: currentColor; stroke-width: 1.5; }
 .tail { stroke: currentColor; stroke-dasharray: 1 4; stroke-linecap: round; stroke-width: 1.5; }
-.lead-line { stroke: currentColor; stroke-width: 1; opacity: .6; }
+.lead-line { stroke: currentColor; stroke-width: 1.5; }
 
 table { width: 100%; border-collapse: collapse; font-size: .875rem; }
 th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--rule); text-align: left;
@@ -460,7 +473,7 @@ tr { break-inside: avoid; }
 .fixed .n { width: 4.5rem; white-space: normal; }
 .page, .url { display: block; font-weight: 400; color: var(--soft); font-size: .8125rem; }
 .trend { width: 9rem; }
-.trend svg { display: block; width: 100%; height: 26px; overflow: visible; }
+.trend svg { display: block; width: 100%; height: 44px; overflow: visible; }
 .trend path { fill: none; vector-effect: non-scaling-stroke; stroke-linecap: round;
   stroke: var(--soft); stroke-width: 1.5; }
 .trend .dot { stroke-width: 3; }
@@ -468,8 +481,9 @@ tr { break-inside: avoid; }
 .trend .now { stroke: var(--accent); stroke-width: 6; }
 .movers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 1.75rem 3rem; margin-top: 1rem; }
+.movers p { margin: 0; }
 .voice td, .voice th { vertical-align: middle; }
-.voice .name { width: 40%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.voice .name { width: 40%; }
 .voice svg { display: block; width: 100%; height: 12px; }
 .voice rect { fill: var(--mute); }
 .voice .mine rect { fill: var(--accent); }
@@ -496,12 +510,15 @@ summary { cursor: pointer; padding: .35rem 0; }
   h2 { margin-top: 2.5rem; }
   .figures { grid-template-columns: 1fr 1fr; }
   .features { grid-template-columns: 1fr 1fr; gap: 1.25rem; }
-  .chart { grid-template-columns: 1.5rem minmax(0, 1fr) 1rem 7rem; }
+  .chart { grid-template-columns: 2rem minmax(0, 1fr) 1rem 7rem; }
   .minor, .wide { display: none; }
   .trend { width: 4.5rem; }
   .fixed .n { width: 3.9rem; }
   .n:has(+ .wide) { padding-right: 0; }
-  .voice .name { width: 45%; }
+  .voice .name { width: 43%; }
+  .voice .place { width: 1.5rem; padding-right: .25rem; }
+  .voice td:nth-child(3) { padding-left: 0; padding-right: 0; }
+  .voice .n { width: 3.75rem; padding-left: 0; white-space: nowrap; }
 }
 @media print {
   @page { margin: 15mm; }
@@ -509,7 +526,6 @@ summary { cursor: pointer; padding: .35rem 0; }
   body { padding: 0; max-width: none; }
   h2 { margin-top: 2rem; }
   summary, details:not([open]) { display: none; }
-  #keywords { break-before: page; }
   .page, .url { white-space: normal; }
 }
 </style>
@@ -561,7 +577,7 @@ SELECT printf('<main>
 <p>%s · %s%s · %,d keyword%s</p>
 </header>', COALESCE(d.bdi, 'No organic results'), v.bdi,
   CASE WHEN last = 1 THEN '' ELSE first_day || ' to ' END, last_day ||
-  CASE WHEN last = 1 THEN '' ELSE ', ' || last || ' days' END, k.n,
+  CASE WHEN last = 1 THEN '' ELSE ', answers on ' || last || ' days' END, k.n,
   CASE WHEN k.n = 1 THEN '' ELSE 's' END)
   FROM report.choice AS c JOIN report.text AS v ON v.raw = c.device
   LEFT JOIN report.text AS d ON d.raw = c.domain
@@ -597,14 +613,15 @@ SELECT CASE WHEN last = 1 THEN
 -- 4c. Rank over time.
 SELECT printf('<section id="ranks">
 <h2>Rank over time</h2>
-<p class="lead">%s%s</p>
+<p class="lead">%s%s Rank 1 is at the top%s.</p>
 <div class="chart">',
   CASE WHEN ranked > lines THEN printf('The %d of %,d ranked keywords that were ranked on most '
     || 'days; %,d more %s not drawn. ', lines, ranked, ranked - lines,
       CASE WHEN ranked - lines = 1 THEN 'is' ELSE 'are' END) ELSE '' END,
   CASE WHEN last = 1 THEN 'One day so far: lines begin with the second.'
-    ELSE 'A gap is a day without an answer.' END)
-  FROM report.choice JOIN (SELECT count(*) AS lines FROM report.line)
+    ELSE 'A gap is a day without an answer.' END,
+  CASE WHEN beyond THEN '; what is beyond 100 is drawn at 100' END)
+  FROM report.choice JOIN report.frame JOIN (SELECT count(*) AS lines FROM report.line)
   JOIN (SELECT count(*) AS ranked FROM report.keyword WHERE days > 0)
  WHERE hits;
 SELECT '<div class="axis" aria-hidden="true">' FROM report.choice WHERE hits;
@@ -615,8 +632,9 @@ SELECT value, 12 + 236.0 * (value - 1) / (top - 1)
  WHERE value = 1 OR (value <= top AND
        value % CASE WHEN top = 5 THEN 1 WHEN top <= 20 THEN 5 WHEN top <= 50 THEN 10
                ELSE 20 END = 0);
-SELECT printf('<span style="top:%.1fpx">%d</span>', y, rank)
-  FROM report.tick JOIN report.choice WHERE hits;
+SELECT printf('<span style="top:%.1fpx">%d%s</span>', y, rank,
+         CASE WHEN beyond AND rank = top THEN '+' END)
+  FROM report.tick JOIN report.frame JOIN report.choice WHERE hits;
 SELECT printf('</div>
 <div><svg role="img" aria-labelledby="ranks-title ranks-desc" height="%d">
 <title id="ranks-title">Rank of %s by keyword, %s%s</title>
@@ -630,15 +648,15 @@ SELECT printf('<line class="grid" x1="0" x2="100%%" y1="%.1f" y2="%.1f"/>', y, y
   FROM report.tick JOIN report.choice WHERE hits;
 SELECT '<text class="lane" x="0" y="272">not ranked</text>'
   FROM report.frame JOIN report.choice WHERE hits AND lanes;
--- The paths are stretched to the width of the chart, the points are placed in percent.
+-- The paths are stretched to the width of the chart, the points are placed in percent. The first
+-- line is whole and lies lowest: where lines coincide, it shows between the dashes of the others.
 SELECT printf('<g class="line c%d%s"><svg viewBox="0 0 100 %d" preserveAspectRatio="none" ' ||
   'width="100%%" height="%d"><path d="%s"/></svg>%s%s</g>', l.line,
   CASE WHEN c.last > 45 THEN ' dense' END, f.height, f.height,
-  (SELECT group_concat(printf('M%.2f %.1fL%.2f %.1f', was_x, was_y, x, y), '')
-     FROM (SELECT x, y, lag(x) OVER piece AS was_x, lag(y) OVER piece AS was_y
-             FROM report.point AS p WHERE p.line = l.line AND y IS NOT NULL
-           WINDOW piece AS (PARTITION BY p.piece ORDER BY p.n))
-    WHERE was_x IS NOT NULL),
+  (SELECT group_concat(printf('%s%.2f %.1f', step, x, y), '')
+     FROM (SELECT CASE WHEN lag(n) OVER (PARTITION BY piece ORDER BY n) THEN 'L' ELSE 'M' END
+                  AS step, x, y
+             FROM report.point AS p WHERE p.line = l.line AND y IS NOT NULL ORDER BY n)),
   CASE WHEN l.status = 'no answer' THEN
     printf('<line class="tail" x1="%.2f%%" x2="100%%" y1="%.1f" y2="%.1f"/>',
       (SELECT max(x) FROM report.point AS p WHERE p.line = l.line AND y IS NOT NULL),
@@ -654,7 +672,7 @@ SELECT printf('<g class="line c%d%s"><svg viewBox="0 0 100 %d" preserveAspectRat
       WHERE p.line = l.line ORDER BY p.n)))
   FROM report.choice AS c JOIN report.frame AS f JOIN report.line AS l
   JOIN report.text AS k ON k.raw = l.keyword
- WHERE hits ORDER BY l.line DESC;
+ WHERE hits ORDER BY l.line;
 SELECT printf('</svg></div>
 <div><svg aria-hidden="true" height="%d">', height)
   FROM report.frame JOIN report.choice WHERE hits;
@@ -664,8 +682,9 @@ SELECT printf('<line class="%s c%d" x1="%s" x2="100%%" y1="%.1f" y2="%.1f"/>',
   FROM report.line JOIN report.choice WHERE hits ORDER BY line;
 SELECT '</svg></div>
 <ol class="names">' FROM report.choice WHERE hits;
-SELECT printf('<li style="top:%.1fpx"><b class="c%d">%s</b><span title="%s">%s</span></li>',
-  label_y, line, CASE status WHEN 'ranked' THEN rank WHEN 'not ranked' THEN '–' ELSE '?' END,
+SELECT printf('<li%s style="top:%.1fpx"><b class="c%d">%s</b><span title="%s">%s</span></li>',
+  CASE tall WHEN 20 THEN ' class="short"' END, label_y, line,
+  CASE status WHEN 'ranked' THEN rank WHEN 'not ranked' THEN '–' ELSE '?' END,
   html, bdi)
   FROM report.line JOIN report.text ON raw = keyword JOIN report.choice
  WHERE hits ORDER BY label_y;
@@ -749,14 +768,14 @@ SELECT printf('<section id="voice">
 <table class="voice fixed">
 <thead><tr><th scope="col" class="place"><span aria-label="place">#</span></th>
 <th scope="col" class="name">Domain</th><th scope="col" aria-label="bar"></th>
-<th scope="col" class="n">Share</th><th scope="col" class="n wide">Change</th></tr></thead>
+<th scope="col" class="n">Share</th><th scope="col" class="n">Change</th></tr></thead>
 <tbody>', last_day, pages, CASE WHEN pages = 1 THEN '' ELSE 's' END,
   CASE WHEN compared THEN ' Change in percentage points since ' || before_day || '.' END)
   FROM report.choice WHERE last;
-SELECT printf('<tr%s><td class="place">%d</td><th scope="row" class="name" title="%s">%s</th>' ||
+SELECT printf('<tr%s><td class="place">%d</td><th scope="row" class="name">%s</th>' ||
   '<td><svg aria-hidden="true"><rect width="%.2f%%" height="100%%" rx="2"/></svg></td>' ||
-  '<td class="n">%.1f %%</td><td class="n wide">%s</td></tr>',
-  CASE WHEN v.domain = c.domain THEN ' class="mine"' ELSE '' END, v.place, t.html, t.bdi,
+  '<td class="n">%.1f %%</td><td class="n">%s</td></tr>',
+  CASE WHEN v.domain = c.domain THEN ' class="mine"' ELSE '' END, v.place, t.bdi,
   100 * v.share / (SELECT max(share) FROM report.voice), v.share,
   CASE WHEN round(change, 1) > 0 THEN printf('<span class="up">%.1f</span>', change)
        WHEN round(change, 1) < 0 THEN printf('<span class="down">%.1f</span>', -change)
@@ -776,10 +795,10 @@ SELECT printf('</tbody></table>%s
 -- 4f. Features.
 SELECT printf('<section id="features">
 <h2>What is on the results pages</h2>
-<p class="lead">The part of the pages that have an element of each type, and how many they have
-on average; %s.</p>
+<p class="lead">How many of the pages have an element of the type, and how many elements a page
+has on average; %s.</p>
 <div class="features">', CASE WHEN last = 1 THEN 'so far of one day'
-  ELSE printf('one bar for each of %d days, the last in colour', last) END)
+  ELSE printf('one bar for each of %d days, the last in colour; full height is 100 %%', last) END)
   FROM report.choice WHERE last;
 SELECT printf('<figure><figcaption><b>%s</b><b>%.0f %%</b><span>%.1f a page</span>' ||
   '</figcaption><svg role="img" aria-labelledby="type-%d-title type-%d-desc">' ||
@@ -824,19 +843,24 @@ SELECT '</tbody></table>
 -- 4g. Keywords.
 SELECT printf('<section id="keywords">
 <h2>Keywords</h2>
-<p class="lead">On %s%s.</p>
+<p class="lead">On %s%s.%s Trend: rank 1 at the top, %d%s at the bottom; below it a mark for each
+day without the domain.</p>
 <table class="fixed">
 <thead><tr><th scope="col">Keyword and page</th><th scope="col" class="trend">Trend</th>
 <th scope="col" class="n">Rank</th><th scope="col" class="n">Change</th>
 <th scope="col" class="n wide">Best</th></tr></thead>
 <tbody>', last_day, CASE WHEN n > keywords THEN
-    printf(', the first %d of %,d; %,d more are left out', keywords, n, n - keywords) END)
-  FROM report.choice JOIN report.most JOIN (SELECT count(*) AS n FROM report.keyword)
+    printf(', the first %d of %,d; %,d more are left out', keywords, n, n - keywords) END,
+  CASE WHEN compared THEN printf(' Change since %s; none where one of the days has no answer.',
+    before_day) END,
+  table_top, CASE WHEN (SELECT max(rank) FROM report.hit) > 100 THEN ' and more' END)
+  FROM report.choice JOIN report.frame JOIN report.most
+  JOIN (SELECT count(*) AS n FROM report.keyword)
  WHERE hits;
 -- The trend's scale is the same in every row; below it, marks for days without the domain.
 CREATE TABLE report.trend(keyword TEXT, n INTEGER, x REAL, y REAL, piece INTEGER);
 INSERT INTO report.trend
-SELECT k.keyword, a.n, d.x, 2 + 18.0 * (min(h.rank, f.table_top) - 1) / (f.table_top - 1),
+SELECT k.keyword, a.n, d.x, 2 + 36.0 * (min(h.rank, f.table_top) - 1) / (f.table_top - 1),
        a.n - row_number() OVER (PARTITION BY k.keyword, h.rank IS NULL ORDER BY a.n)
   FROM report.keyword AS k JOIN report.frame AS f JOIN report.answer AS a ON a.keyword = k.keyword
   JOIN report.day AS d ON d.n = a.n
@@ -844,7 +868,7 @@ SELECT k.keyword, a.n, d.x, 2 + 18.0 * (min(h.rank, f.table_top) - 1) / (f.table
  WHERE k.place <= (SELECT keywords FROM report.most);
 CREATE INDEX report.trend_keyword ON trend(keyword, n);
 SELECT printf('<tr><th scope="row">%s%s%s</th>' ||
-  '<td class="trend"><svg viewBox="0 0 100 26" preserveAspectRatio="none" aria-hidden="true">' ||
+  '<td class="trend"><svg viewBox="0 0 100 44" preserveAspectRatio="none" aria-hidden="true">' ||
   '<path d="%s"/><path class="dot" d="%s"/><path class="off" d="%s"/>' ||
   '<path class="now" d="%s"/></svg></td>' ||
   '<td class="n">%s</td><td class="n">%s</td><td class="n wide">%s</td></tr>',
@@ -858,7 +882,7 @@ SELECT printf('<tr><th scope="row">%s%s%s</th>' ||
      FROM (SELECT printf('M%.2f %.1fh0', x, y) AS dot FROM report.trend AS r
             WHERE r.keyword = k.keyword AND y IS NOT NULL
             GROUP BY r.piece HAVING count(*) = 1)),
-  (SELECT group_concat(printf('M%.2f 25h0', x), '')
+  (SELECT group_concat(printf('M%.2f 43h0', x), '')
      FROM report.trend AS r WHERE r.keyword = k.keyword AND y IS NULL),
   (SELECT printf('M%.2f %.1fh0', x, y) FROM report.trend AS r
     WHERE r.keyword = k.keyword AND r.n = c.last AND y IS NOT NULL),
@@ -884,8 +908,8 @@ SELECT printf('<section id="notes" class="notes">
 %s<h3>Tasks in the store</h3>', CASE WHEN last THEN '<ul>
 <li>Rank is the place of the domain''s best organic result among all elements of the page. Of
 several answers to a keyword on one day the last counts. Days are UTC.</li>
-<li>“Not ranked” means that there is an answer without the domain. A task that is pending or
-failed is no answer: it leaves a gap, and is counted below.</li>
+<li>“Not ranked” means that there is an answer without the domain, or without a rank for it. A
+task that is pending or failed is no answer: it leaves a gap, and is counted below.</li>
 <li>Changes compare only keywords answered on both days, so that a missing answer does not look
 like a loss.</li>
 ' || COALESCE('<li>Answers for other devices are kept apart and not in this report: ' ||
