@@ -8,8 +8,8 @@
 -- Within a session: .output report.html, .read sql/report.sql, .output, .mode box.
 --
 -- Parameters, set before, both optional:
---   :domain   whose ranks; tried with and without www.; default: the organic domain that
---             appears most often
+--   :domain   whose ranks, with or without www. and m., which are taken for the same site
+--             (as in sql/common.sql); default: the organic site that appears most often
 --   :device   desktop or mobile; default: the one with more answers
 --
 -- It reads the stored tables (sql/store.sql) and needs no extension. It writes nothing to the
@@ -21,7 +21,7 @@
 -- "not ranked". Texts of the data reach the page only through the table report.text, which
 -- holds them escaped.
 --
--- It does not compare devices in one page, look into nested items, or follow a domain's
+-- It does not compare devices in one page, look into nested items, or follow a domain's other
 -- subdomains: run it once for each.
 
 .bail on
@@ -123,36 +123,52 @@ SELECT a.keyword FROM report.choice AS c JOIN report.answer AS a ON a.n = c.last
   JOIN report.answer AS b ON b.keyword = a.keyword AND b.n = c.last - 1;
 UPDATE report.choice SET compared = (SELECT count(*) FROM report.pair);
 
+-- The site of each domain; with NULL, of what was asked for. One step of the index a domain, not
+-- one a result.
+CREATE TABLE report.site(domain TEXT PRIMARY KEY, site TEXT);
+WITH RECURSIVE every(domain) AS (
+  SELECT min(domain) FROM naver_serp_items
+  UNION ALL
+  SELECT (SELECT min(domain) FROM naver_serp_items WHERE domain > every.domain)
+    FROM every WHERE domain IS NOT NULL)
+INSERT INTO report.site
+SELECT domain, lower(domain) FROM every WHERE domain <> ''
+UNION ALL
+SELECT NULL, asked FROM report.choice;
+UPDATE report.site SET site = CASE WHEN site GLOB 'www.*.*' THEN substr(site, 5)
+                                   WHEN site GLOB 'm.*.*' THEN substr(site, 3) ELSE site END;
+
 UPDATE report.choice SET domain = CASE WHEN asked IS NULL THEN
-  (SELECT i.domain FROM report.answer AS a CROSS JOIN naver_serp_items AS i NOT INDEXED
-    WHERE i.item BETWEEN a.first_item AND a.last_item AND i.type = 'organic' AND i.domain <> ''
-    GROUP BY i.domain ORDER BY count(*) DESC, i.domain LIMIT 1)
+  (SELECT s.site FROM report.answer AS a CROSS JOIN naver_serp_items AS i NOT INDEXED
+    CROSS JOIN report.site AS s ON s.domain = i.domain
+    WHERE i.item BETWEEN a.first_item AND a.last_item AND i.type = 'organic'
+    GROUP BY s.site ORDER BY count(*) DESC, s.site LIMIT 1)
 ELSE
-  COALESCE((SELECT domain FROM naver_serp_items WHERE domain = asked LIMIT 1),
-           (SELECT domain FROM naver_serp_items WHERE domain = 'www.' || asked LIMIT 1),
-           (SELECT domain FROM naver_serp_items
-             WHERE domain = substr(asked, 5) AND asked LIKE 'www.%' LIMIT 1),
-           asked)
+  (SELECT site FROM report.site WHERE domain IS NULL)
 END;
 
 ------------------------------------------------------------------------------------------
 -- 2. What to say about it
 
--- The domain's best organic result in each answer that has one.
+-- The domain's best organic result in each answer that has one. `url` is the path where the
+-- rest is known.
 CREATE TABLE report.hit(
   keyword TEXT, n INTEGER, rank INTEGER, title TEXT, url TEXT, PRIMARY KEY (keyword, n));
 INSERT INTO report.hit
-SELECT keyword, n, rank_absolute, title, url
-  FROM (SELECT a.keyword, a.n, i.rank_absolute, i.title, i.url,
+SELECT keyword, n, rank_absolute, title,
+       CASE WHEN url LIKE 'http%' AND instr(url, '://' || domain || '/') IN (5, 6)
+            THEN substr(url, instr(url, domain) + length(domain)) ELSE url END
+  FROM (SELECT a.keyword, a.n, i.rank_absolute, i.title, i.url, i.domain,
                row_number() OVER (PARTITION BY a.task ORDER BY i.rank_absolute, i.item) AS place
-          FROM report.choice AS c CROSS JOIN naver_serp_items AS i ON i.domain = c.domain
+          FROM report.choice AS c CROSS JOIN report.site AS s ON s.site = c.domain
+          CROSS JOIN naver_serp_items AS i ON i.domain = s.domain
           JOIN report.answer AS a ON a.task = i.task
          WHERE i.type = 'organic' AND typeof(i.rank_absolute) = 'integer' AND i.rank_absolute > 0)
  WHERE place = 1;
 UPDATE report.choice SET hits = (SELECT count(*) FROM report.hit);
 
 -- Every keyword that was ever asked on the device. `status` is of the last day,
--- `before_status` of the day before; `url` is the path where the rest is known.
+-- `before_status` of the day before.
 CREATE TABLE report.keyword(
   place INTEGER PRIMARY KEY, keyword TEXT UNIQUE, status TEXT, rank INTEGER,
   before_status TEXT, before INTEGER, best INTEGER, days INTEGER, average REAL,
@@ -162,10 +178,7 @@ INSERT INTO report.keyword(
 SELECT k.keyword,
        CASE WHEN h.rank THEN 'ranked' WHEN a.task THEN 'not ranked' ELSE 'no answer' END, h.rank,
        CASE WHEN hb.rank THEN 'ranked' WHEN b.task THEN 'not ranked' ELSE 'no answer' END, hb.rank,
-       o.best, COALESCE(o.days, 0), o.average, newest.title,
-       CASE WHEN newest.url LIKE 'http%' AND instr(newest.url, '://' || c.domain || '/') IN (5, 6)
-            THEN substr(newest.url, instr(newest.url, c.domain) + length(c.domain))
-            ELSE newest.url END
+       o.best, COALESCE(o.days, 0), o.average, newest.title, newest.url
   FROM report.choice AS c
   JOIN (SELECT DISTINCT t.keyword FROM report.task AS t JOIN report.choice AS c
             ON c.device = t.device WHERE t.keyword <> '') AS k
@@ -248,14 +261,15 @@ SELECT kind, row_number() OVER (PARTITION BY kind ORDER BY
 -- domain is only in the answers of the day before. The change is of compared keywords alone.
 CREATE TABLE report.voice(place INTEGER PRIMARY KEY, domain TEXT UNIQUE, share REAL, change REAL);
 WITH result AS MATERIALIZED (
-  SELECT a.n, i.domain, sum(1.0 / i.rank_absolute) AS weight,
+  SELECT a.n, s.site AS domain, sum(1.0 / i.rank_absolute) AS weight,
          sum(1.0 / i.rank_absolute) FILTER (WHERE p.keyword IS NOT NULL) AS pair_weight
     FROM report.choice AS c JOIN report.answer AS a ON a.n >= c.last - 1
     LEFT JOIN report.pair AS p ON p.keyword = a.keyword
     CROSS JOIN naver_serp_items AS i NOT INDEXED
-   WHERE i.item BETWEEN a.first_item AND a.last_item AND i.type = 'organic' AND i.domain <> ''
+    CROSS JOIN report.site AS s ON s.domain = i.domain
+   WHERE i.item BETWEEN a.first_item AND a.last_item AND i.type = 'organic'
      AND typeof(i.rank_absolute) = 'integer' AND i.rank_absolute > 0
-   GROUP BY a.n, i.domain),
+   GROUP BY a.n, s.site),
 part AS (
   SELECT n, domain, 100 * weight / sum(weight) OVER day AS share,
          100 * pair_weight / sum(pair_weight) OVER day AS pair_share
@@ -907,7 +921,8 @@ SELECT printf('<section id="notes" class="notes">
 <h2>Notes</h2>
 %s<h3>Tasks in the store</h3>', CASE WHEN last THEN '<ul>
 <li>Rank is the place of the domain''s best organic result among all elements of the page. Of
-several answers to a keyword on one day the last counts. Days are UTC.</li>
+several answers to a keyword on one day the last counts. Days are UTC. A domain and the same with
+www. or m. are one.</li>
 <li>“Not ranked” means that there is an answer without the domain, or without a rank for it. A
 task that is pending or failed is no answer: it leaves a gap, and is counted below.</li>
 <li>Changes compare only keywords answered on both days, so that a missing answer does not look

@@ -21,6 +21,7 @@ import urllib.request
 import support
 
 DOMAIN = "www.chair.example"
+SITE = "chair.example"
 CSP = re.compile(r'<meta http-equiv="Content-Security-Policy".*?>', re.S)
 DAYS = ["2025-12-29", "2026-01-05", "2026-01-12", "2026-01-19", "2026-01-26"]
 FAILED, UNASKED, ABSENT = "failed", None, 0
@@ -250,14 +251,34 @@ class Page(unittest.TestCase):
         self.assertIn('<path d=""/>', page)
         self.assertIsNone(re.search('class="(up|down|same)"', page))
 
+    def test_hosts_of_a_site(self):
+        """With www. or m. a domain is the same site: its ranks, its share and its pages' paths."""
+        store = self.store()
+        con = support.connect(store.path)
+        for day, mine in zip(DAYS, (organic(4, SITE), organic(2, "m." + SITE))):
+            store.answer(con, "의자", day + " 01:00:00 +00:00",
+                         [organic(1, "other.example"), mine, organic(8, DOMAIN),
+                          organic(16, "m.other.example")])
+        con.close()
+        page = store.report("www.m.example")
+        self.assertIn("m.example is in none of the answers", self.read(page).says())
+        page = store.report("m." + SITE)
+        says = self.read(page).says()
+        self.assertIn("Up 1 의자 4 → 2 2", says)
+        self.assertIn("place 2 of 2 domains", says)
+        self.assertIn("1 other.example 63.0 %", says)  # 1 + 1/16 of that, 1/2 and 1/8
+        self.assertIn("2 chair.example 37.0 %", says)
+        self.assertIn('<span class="url"><bdi>/p/2</bdi>', page)
+
     def test_domain_and_device(self):
-        """:domain is found with or without www.; :device chooses; another is only counted."""
+        """:domain is found with or without www. and m.; :device chooses; another is only counted."""
         store = self.store()
         fill(store)
         page = store.report()
-        self.assertIn('<h1 id="domain"><bdi>%s</bdi>' % DOMAIN, page)
+        self.assertIn('<h1 id="domain"><bdi>%s</bdi>' % SITE, page)
         self.assertEqual(store.report(domain=DOMAIN), page)
         self.assertEqual(store.report(domain="CHAIR.example"), page)
+        self.assertEqual(store.report(domain="m.chair.example"), page)
         self.assertIn("other devices are kept apart and not in this report: \"><img src=x> (1), "
                       "desktop (5).", self.read(page).says())
         page = store.report(domain="www.other7.example", device="desktop")
@@ -327,7 +348,7 @@ class Page(unittest.TestCase):
         reader = self.read(store.report(domain=evil))
         self.assertIn(evil + " is in none of the answers", reader.says())
         self.assertEqual([t for t, _ in reader.tags if t in ("dl", "ol")], [])
-        self.assertIn(DOMAIN, reader.says())
+        self.assertIn(SITE, reader.says())
         reader = self.read(store.report(device="<tablet>"))
         self.assertIn("No answers yet", reader.says())
         self.assertIn("Answers are stored for: \"><img src=x> (1), desktop (5), mobile (", reader.says())
@@ -372,8 +393,9 @@ class Page(unittest.TestCase):
         fill(store)
         page = store.report()
         weights = query(store, """
-            SELECT domain, sum(1.0 / rank_absolute) FROM a JOIN naver_serp_items USING (task)
-             WHERE a.day = :last AND type = 'organic' GROUP BY domain ORDER BY 2 DESC, 1""",
+            SELECT replace(domain, 'www.', '') AS site, sum(1.0 / rank_absolute)
+              FROM a JOIN naver_serp_items USING (task)
+             WHERE a.day = :last AND type = 'organic' GROUP BY site ORDER BY 2 DESC, 1""",
             last=DAYS[-1])
         total = sum(weight for _, weight in weights)
         shown = re.findall(r'<td class="place">(\d+)</td>.*?<bdi>(.*?)</bdi>.*?width="([\d.]+)%".*?'
@@ -385,13 +407,14 @@ class Page(unittest.TestCase):
                                    "%.1f" % (100 * weight / total)))
         # Changes: of the keywords answered on both days alone. 랜턴 failed on the last.
         pairs = query(store, """
-            SELECT domain, coalesce(sum(1.0 / rank_absolute) FILTER (WHERE a.day = :last), 0),
+            SELECT replace(domain, 'www.', '') AS site,
+                   coalesce(sum(1.0 / rank_absolute) FILTER (WHERE a.day = :last), 0),
                    coalesce(sum(1.0 / rank_absolute) FILTER (WHERE a.day = :before), 0)
               FROM a JOIN naver_serp_items USING (task)
              WHERE type = 'organic' AND keyword IN (
                SELECT keyword FROM a WHERE day = :last INTERSECT
                SELECT keyword FROM a WHERE day = :before)
-             GROUP BY domain""", last=DAYS[-1], before=DAYS[-2])
+             GROUP BY site""", last=DAYS[-1], before=DAYS[-2])
         sums = [sum(row[i] for row in pairs) for i in (1, 2)]
         changes = {domain: round(100 * now / sums[0] - 100 * was / sums[1], 1)
                    for domain, now, was in pairs}
@@ -574,7 +597,7 @@ class Shown(unittest.TestCase):
     def test_nothing_is_executed_or_fetched(self):
         """Markup in keywords, titles, domains, types and devices is text and nothing else."""
         self.assertEqual(self.browser.js("return document.title"),
-                         DOMAIN + " · Naver ranks, 26 Jan 2026")
+                         SITE + " · Naver ranks, 26 Jan 2026")
         self.assertEqual(self.browser.js("""return [...new Set([...document.querySelectorAll('*')]
             .flatMap(e => [...e.attributes]).map(a => a.name)
             .filter(n => n.startsWith('on') || n == 'src' || n == 'style'))]"""), ["style"])
