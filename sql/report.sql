@@ -531,7 +531,7 @@ summary { cursor: pointer; padding: .35rem 0; }
   .n:has(+ .wide) { padding-right: 0; }
   .voice .name { width: 43%; }
   .voice .place { width: 1.5rem; padding-right: .25rem; }
-  .voice td:nth-child(3) { padding-left: 0; padding-right: 0; }
+  .voice td:nth-child(3) { padding-left: 0; padding-right: .25rem; }
   .voice .n { width: 3.75rem; padding-left: 0; white-space: nowrap; }
 }
 @media print {
@@ -623,6 +623,10 @@ SELECT CASE WHEN last = 1 THEN
          'days. ▲ is better, ▼ is worse.</p>', before_day, compared,
          CASE WHEN compared = 1 THEN '' ELSE 's' END) END
   FROM report.choice WHERE hits;
+SELECT printf('<p class="more">%,d of the %,d keywords %s no answer on %s.</p>', n - pages, n,
+  CASE WHEN n - pages = 1 THEN 'has' ELSE 'have' END, last_day)
+  FROM report.choice JOIN (SELECT count(*) AS n FROM report.keyword)
+ WHERE hits AND n > pages;
 
 -- 4c. Rank over time.
 SELECT printf('<section id="ranks">
@@ -633,7 +637,7 @@ SELECT printf('<section id="ranks">
     || 'days; %,d more %s not drawn. ', lines, ranked, ranked - lines,
       CASE WHEN ranked - lines = 1 THEN 'is' ELSE 'are' END) ELSE '' END,
   CASE WHEN last = 1 THEN 'One day so far: lines begin with the second.'
-    ELSE 'A gap is a day without an answer.' END,
+    ELSE 'A gap is a day on which only other keywords have an answer.' END,
   CASE WHEN beyond THEN '; what is beyond 100 is drawn at 100' END)
   FROM report.choice JOIN report.frame JOIN (SELECT count(*) AS lines FROM report.line)
   JOIN (SELECT count(*) AS ranked FROM report.keyword WHERE days > 0)

@@ -828,6 +828,9 @@ class Shown(unittest.TestCase):
         self.assertEqual({kind for kind, _ in shown}, {"up", "down", "same"})
         notes = self.browser.js("return document.querySelector('.figures').innerText")
         self.assertIn("of %d answered" % len(now), notes)
+        self.assertIn("%d of the %d keywords have no answer on 26 Jan 2026." %
+                      (len(RANKS) - len(now), len(RANKS)),
+                      self.browser.js("return document.querySelector('main').innerText"))
 
     def test_movers(self):
         """Up, down, new and lost, each with its ranks; the failed task moves nothing."""
@@ -889,6 +892,21 @@ class Shown(unittest.TestCase):
         self.open(Store(type(self)).report())
         self.assertEqual(self.browser.js("return document.documentElement.scrollWidth"), 390)
         self.assertTrue(self.browser.js(VISIBLE + "return seen(document.querySelector('pre'))"))
+
+    def test_a_bar_and_its_number_stand_apart(self):
+        """A share of 100 % does not touch its bar on a phone."""
+        store = Store(type(self))
+        con = support.connect(store.path)
+        store.answer(con, "의자", DAYS[0] + " 01:00:00 +00:00", [organic(3, DOMAIN)])
+        con.close()
+        self.open(store.report())
+        for width in (320, 360, 1280):
+            self.browser.size(width)
+            bar, number = self.browser.js("""const range = document.createRange();
+                range.selectNodeContents(document.querySelector('#voice tbody .n'));
+                return [document.querySelector('#voice rect').getBoundingClientRect().right,
+                        range.getBoundingClientRect().left]""")
+            self.assertLess(bar + 3, number)
 
 
 if __name__ == "__main__":
