@@ -4,8 +4,9 @@
 --   export DATAFORSEO_LOGIN=... DATAFORSEO_PASSWORD=...
 --   sqlite3 serp.db < sql/collect.sql
 --
--- Only what was posted in the last 31 days and is not stored is asked for. A task takes from half a minute to a quarter of an
--- hour; to wait for all of them: NAVER_SERP_WAIT_SECONDS=1200 sqlite3 serp.db < sql/collect.sql
+-- Only what was posted in the last 31 days and is not stored is asked for. A task takes from
+-- half a minute to a quarter of an hour; to wait for all of them:
+-- NAVER_SERP_WAIT_SECONDS=1200 sqlite3 serp.db < sql/collect.sql
 
 .bail on
 .load build/naver_serp
