@@ -10,8 +10,8 @@
 set -eu
 [ $# -gt 0 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ -f "$1" ] || { echo "clickhouse.sh: there is no file $1" >&2; exit 2; }
-store=$(realpath "$1")
-lines=$(realpath "$(dirname "$0")")/lines.sql
+store=$(realpath -- "$1")
+lines=$(dirname "$(realpath -- "$0")")/lines.sql
 shift
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -438,6 +438,16 @@ class ClickHouse(HandOver):
                         "--insert_distributed_sync=1")
         self.assert_same(*self.both())
 
+    def test_any_folder_and_any_name(self):
+        """Called by a link, from the store's folder; a store whose name looks like an option."""
+        os.symlink(os.path.join(SQL, "clickhouse.sh"), os.path.join(self.folder, "load"))
+        name = "-it's \"one\".db"
+        put(os.path.join(self.folder, name), [(ID % 1, ready(1, 3))])
+        done = subprocess.run(["./load", name, *self.server.arguments()], cwd=self.folder,
+                              capture_output=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(self.server.ask("SELECT count(*) FROM naver_serp_items"), [(3,)])
+
     def test_a_server_that_is_not_there(self):
         """Is an error, and leaves no folder behind."""
         done = subprocess.run([os.path.join(SQL, "clickhouse.sh"), self.store, "--host", "127.0.0.1", "--port",
