@@ -38,7 +38,11 @@ awk '
   !on || $0 == "## Reference" { next }
   !code && reference { sub(/^#/, "") }
   !code && /^##/ { sub(/^#/, ""); if (/^# /) $0 = toupper($0) }
-  { gsub(/build\/naver_serp/, "naver_serp") } # It is installed
+  {
+    sub(/ such as `build\/naver_serp`/, "")
+    gsub(/\[Install\]\(#install\)/, "FILES")
+    gsub(/(build|data)\//, "") # It is installed
+  }
   !code { while (match($0, /\[[^]]*\]\((#|[a-z]+\/)[^)]*\)/)) {
     link = substr($0, RSTART + 1, RLENGTH - 2)
     sub(/\].*/, "", link)
@@ -47,6 +51,16 @@ awk '
   { print }
 ' README.md
 cat <<'EOF'
+
+# FILES
+
+The library naver_serp.so is in /usr/local/lib after `make install`, with LIBDIR where that says,
+and in /usr/lib/ARCHITECTURE, such as x86_64-linux-gnu, after the installation of the Debian
+package. Where `.load naver_serp` does not find it, name its path, export LD_LIBRARY_PATH, or write
+its folder into a file of /etc/ld.so.conf.d and run ldconfig.
+
+The scripts in sql/ are in /usr/local/share/naver_serp, or /usr/share/naver_serp of the Debian
+package.
 
 # SEE ALSO
 

@@ -195,6 +195,13 @@ class Man(unittest.TestCase):
             self.assertRegex(page, r"(?m)^%s$" % line)
         self.assertNotIn("make bench", page)
 
+    def test_it_names_no_place_of_the_source(self):
+        """Away from the source's folder its paths and sections mean nothing; FILES says where things are."""
+        page = self.rendered()
+        self.assertEqual(re.findall(r"build/|data/|see Install|a path such as naver_serp", page), [])
+        self.assertRegex(page, r"(?m)^FILES$")
+        self.assertIn("/usr/share/naver_serp", page)
+
 
 @unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("go-md2man"),
                      "there is no dpkg-shlibdeps or go-md2man: test/deps.sh package")
