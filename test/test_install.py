@@ -152,6 +152,37 @@ class Install(unittest.TestCase):
         for way in ("path", "variable", "configured"):
             self.assertRegex(out, r"(?m)^%s: loaded naver_serp$" % way)
 
+    def test_relative_folder_with_a_blank(self):
+        """What is printed works from any folder, pasted as it is."""
+        out = self.namespace("""
+            mkdir -p '/usr/local/with blank'
+            relative=$(realpath --relative-to=. '/usr/local/with blank')
+            make -s install PREFIX=/usr/local/elsewhere LIBDIR="$relative" >/usr/said
+            cat /usr/said
+            cd /
+            path=$(sed -n 's/.*, [.]load //p' /usr/said)
+            echo "path: $(load "$path")"
+            (eval "$(sed -n 's/^  for this user: //p' /usr/said)"; echo "variable: $(load)")
+            PATH=$PATH:/usr/sbin:/sbin
+            eval "$(sed -n 's/^  for all, as root: //p' /usr/said)"
+            echo "configured: $(load)"
+        """)
+        self.assertNotIn("..", out)
+        for way in ("path", "variable", "configured"):
+            self.assertRegex(out, r"(?m)^%s: loaded naver_serp$" % way)
+
+    def test_another_copy_is_found_first(self):
+        """An older installation that the loader prefers is named, and not taken for this one."""
+        out = self.namespace("""
+            make -s install >/usr/said
+            make -s install PREFIX=/usr/local/elsewhere
+            make -s install
+        """)
+        self.assertIn("`.load naver_serp` finds another copy first: /usr/local/lib/libnaver_serp.so\n", out)
+        self.assertIn('.load "/usr/local/elsewhere/lib/naver_serp"\n', out)
+        self.assertTrue(out.endswith("`.load naver_serp` works from any folder.\n"), out)
+        self.assertEqual(out.count("works from any folder"), 1)
+
 
 class Man(unittest.TestCase):
     @classmethod
