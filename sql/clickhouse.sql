@@ -7,9 +7,9 @@
 -- server is a cluster of one shard. An answer lives on the shard that its id names, tasks and
 -- items together. Written for 18.16 (Debian 12) and up.
 --
---   naver_serp_tasks, naver_serp_items           the newest answer of every id: query these
+--   naver_serp_tasks, naver_serp_items           the best answer of every id: query these
 --   naver_serp_tasks_all, naver_serp_items_all   all that was ever loaded, also twice: load here
---   ..._local, ..._newest                        what one shard holds of them
+--   ..._local, ..._best                          what one shard holds of them
 --
 -- Columns are those of sql/lines.sql. Loading the same again changes nothing that the first
 -- two show: equal keys are one row under FINAL, and a merge removes the others.
@@ -45,14 +45,22 @@ CREATE TABLE IF NOT EXISTS naver_serp_items_local(
   rectangle Nullable(String), unmapped Nullable(String)
 ) ENGINE = ReplacingMergeTree() ORDER BY (id, fetched_at, result, item);
 
--- Items are loaded before their tasks, so what is loaded halfway is not seen.
-CREATE VIEW IF NOT EXISTS naver_serp_tasks_newest AS
+-- Of an id that several stores had, the answer that sql/merge.sql would take: one of the API,
+-- then one with rows, then the newest. Items are loaded before their tasks, so what is loaded
+-- halfway is not seen.
+CREATE VIEW IF NOT EXISTS naver_serp_tasks_best AS
   SELECT * FROM naver_serp_tasks_local FINAL WHERE (id, fetched_at) IN
-    (SELECT id, max(fetched_at) FROM naver_serp_tasks_local GROUP BY id);
+    (SELECT id, argMax(fetched_at, concat(
+       if(ifNull(origin, '') LIKE 'sandbox.%', '0', '1'),
+       if(ifNull(state, '') = 'ready', '1', '0'), fetched_at))
+       FROM naver_serp_tasks_local GROUP BY id);
 
-CREATE VIEW IF NOT EXISTS naver_serp_items_newest AS
+CREATE VIEW IF NOT EXISTS naver_serp_items_best AS
   SELECT * FROM naver_serp_items_local FINAL WHERE (id, fetched_at) IN
-    (SELECT id, max(fetched_at) FROM naver_serp_tasks_local GROUP BY id);
+    (SELECT id, argMax(fetched_at, concat(
+       if(ifNull(origin, '') LIKE 'sandbox.%', '0', '1'),
+       if(ifNull(state, '') = 'ready', '1', '0'), fetched_at))
+       FROM naver_serp_tasks_local GROUP BY id);
 
 CREATE TABLE IF NOT EXISTS naver_serp_tasks_all AS naver_serp_tasks_local
   ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_tasks_local, cityHash64(id));
@@ -61,7 +69,7 @@ CREATE TABLE IF NOT EXISTS naver_serp_items_all AS naver_serp_items_local
   ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_items_local, cityHash64(id));
 
 CREATE TABLE IF NOT EXISTS naver_serp_tasks AS naver_serp_tasks_local
-  ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_tasks_newest);
+  ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_tasks_best);
 
 CREATE TABLE IF NOT EXISTS naver_serp_items AS naver_serp_items_local
-  ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_items_newest);
+  ENGINE = Distributed(naver_serp, currentDatabase(), naver_serp_items_best);

@@ -2,7 +2,7 @@
 --
 --   sqlite3 serp.db < sql/store.sql
 --   sqlite3 other.db < sql/store.sql
---   sqlite3 -cmd "ATTACH 'other.db' AS other" serp.db < sql/merge.sql
+--   sqlite3 -cmd "ATTACH 'file:other.db?mode=ro' AS other" serp.db < sql/merge.sql
 --
 -- (The first two lines make tables that are not there yet, and change no others.) Needs no
 -- extension, changes nothing in the other file, is one transaction, and does nothing when run
@@ -94,7 +94,7 @@ UPDATE main.naver_serp_cache AS c
                 JOIN other.naver_serp_tasks AS t ON t.task = n.task);
 
 -- Posts, the record of what was spent: all that are not here yet. One without an id is the
--- same if everything is.
+-- same if everything is. IN is looked up; a comparison row by row takes hours for many posts.
 INSERT INTO main.naver_serp_posts(
   keyword, priority, depth, max_crawl_pages, device, os, se_domain, search_param, url, tag,
   options, id, state, status_code, status_message, cost, posted_at)
@@ -103,15 +103,17 @@ SELECT
   o.search_param, o.url, o.tag, o.options, o.id, o.state, o.status_code, o.status_message,
   o.cost, o.posted_at
   FROM other.naver_serp_posts AS o
- WHERE NOT EXISTS (
-   SELECT 1 FROM main.naver_serp_posts AS m
-    WHERE m.id = o.id OR (m.id IS NULL AND o.id IS NULL AND
-      m.keyword IS o.keyword AND m.priority IS o.priority AND m.depth IS o.depth AND
-      m.max_crawl_pages IS o.max_crawl_pages AND m.device IS o.device AND m.os IS o.os AND
-      m.se_domain IS o.se_domain AND m.search_param IS o.search_param AND m.url IS o.url AND
-      m.tag IS o.tag AND m.options IS o.options AND m.state IS o.state AND
-      m.status_code IS o.status_code AND m.status_message IS o.status_message AND
-      m.cost IS o.cost AND m.posted_at IS o.posted_at))
+ WHERE CASE WHEN o.id IS NOT NULL
+            THEN o.id NOT IN (SELECT id FROM main.naver_serp_posts WHERE id IS NOT NULL)
+            ELSE json_array(
+                   o.keyword, o.priority, o.depth, o.max_crawl_pages, o.device, o.os,
+                   o.se_domain, o.search_param, o.url, o.tag, o.options, o.state,
+                   o.status_code, o.status_message, o.cost, o.posted_at)
+                 NOT IN (SELECT json_array(
+                   keyword, priority, depth, max_crawl_pages, device, os,
+                   se_domain, search_param, url, tag, options, state,
+                   status_code, status_message, cost, posted_at)
+                   FROM main.naver_serp_posts WHERE id IS NULL) END
  ORDER BY o.post;
 
 COMMIT;

@@ -215,6 +215,30 @@ class Merge(Folder):
                 "SELECT keyword, tag, id, state, cost, posted_at, options FROM naver_serp_posts"
                 " ORDER BY post").fetchall(), [a, lost, b, later])
 
+    def test_many_posts(self):
+        """Twice the posts take twice the steps, with and without ids, not four times."""
+        with open(os.path.join(SQL, "merge.sql"), encoding="utf-8") as f:
+            script = f.read().replace(".bail on\n", "")
+        steps = []
+        for n in (500, 1000):
+            for path, first in ((self.store, 0), (self.other, n // 2)):
+                put(path, [])
+                with contextlib.closing(sqlite3.connect(path)) as con, con:
+                    con.execute("DELETE FROM naver_serp_posts")
+                    con.executemany("INSERT INTO naver_serp_posts(keyword, id, posted_at) VALUES (?, ?, ?)",
+                                    [("k%d" % k, ID % k if k % 2 else None, OURS) for k in range(first, first + n)])
+            steps.append(0)
+
+            def step():
+                steps[-1] += 1
+            con = self.open(self.store)
+            con.execute("ATTACH ? AS other", (self.other,))
+            con.set_progress_handler(step, 100)
+            con.executescript(script)
+            con.set_progress_handler(None, 0)
+            self.assertEqual(support.value(con, "SELECT count(*) FROM main.naver_serp_posts"), n * 3 // 2)
+        self.assertLess(steps[1], 3 * steps[0])
+
     def test_every_column_of_the_store_is_copied(self):
         """A column that sql/store.sql gains is not forgotten here."""
         with open(os.path.join(SQL, "merge.sql"), encoding="utf-8") as f:
@@ -376,7 +400,7 @@ class ClickHouse(HandOver):
             schema = f.read()
         for server in self.shards:
             for kind in ("tasks", "items"):
-                for suffix in ("", "_all", "_newest", "_local"):
+                for suffix in ("", "_all", "_best", "_local"):
                     server.run("DROP TABLE IF EXISTS naver_serp_%s%s" % (kind, suffix))
             for _ in range(2):  # Twice: what is there stays.
                 subprocess.run([CLIENT, *server.arguments(), "--multiquery"], input=schema, capture_output=True,
@@ -418,6 +442,19 @@ class ClickHouse(HandOver):
         self.assertEqual(self.server.ask("SELECT count(*) FROM naver_serp_items_all"), [(first[1] + 14,)])
         put(self.other, [(ID % 60, ready(60, 5), "2020-01-01 00:00:00 +00:00"), (ID % 50, ready(50))])
         self.assertEqual(self.load(self.other), (1, 5))
+        merge(self.store, self.other)
+        self.assert_same(*self.both())
+
+    def test_the_better_answer_of_two_stores_is_seen(self):
+        """As sql/merge.sql decides, whichever store is loaded first: sandbox, rows, then age."""
+        sandbox, live = "sandbox.dataforseo.com", "api.dataforseo.com"
+        gone = test_store.state_body(40403, ID % 2)
+        put(self.store, [(ID % 1, ready(1, 3), OURS, live), (ID % 2, ready(2, 3), OURS, live),
+                         (ID % 3, ready(3, 3), OURS, live), (ID % 4, gone.replace(b"000002", b"000004"), THEIRS, live)])
+        put(self.other, [(ID % 1, ready(1, 5), THEIRS, sandbox), (ID % 2, gone, THEIRS, live),
+                         (ID % 3, ready(3, 5), THEIRS, live), (ID % 4, ready(4, 2), OURS, live)])
+        self.load(self.other)
+        self.load(self.store)
         merge(self.store, self.other)
         self.assert_same(*self.both())
 
