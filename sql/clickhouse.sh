@@ -22,12 +22,18 @@ send "$@" --query "SELECT DISTINCT concat(hex(id), ' ', hex(fetched_at))
   FROM naver_serp_tasks_all FORMAT TabSeparated" </dev/null >"$folder/handed"
 import=".import handed handed"
 [ -s "$folder/handed" ] || import= # The shell takes an empty file for a mistake.
-(
+told=$(
   cd "$folder"
   sqlite3 -init /dev/null -batch -bail -readonly "$store" \
     -cmd "CREATE TEMP TABLE handed(answer TEXT PRIMARY KEY)" \
     -cmd ".mode ascii" -cmd '.separator "|" "\n"' -cmd "$import" <"$lines"
 )
+count() { echo $(($(wc -l <"$folder/naver_serp_$1.jsonl"))); } # Some wc put blanks first.
+written="$(count tasks) tasks, $(count items) items"
+[ "$written" = "$told" ] || {
+  echo "clickhouse.sh: not all lines could be written: is there room in ${TMPDIR:-/tmp}?" >&2
+  exit 1
+}
 
 # Items first: an answer counts as loaded when its tasks are there.
 for table in items tasks; do
@@ -35,6 +41,5 @@ for table in items tasks; do
   send "$@" --insert_distributed_sync=1 --query "INSERT INTO naver_serp_${table}_all
     FORMAT JSONEachRow" <"$folder/naver_serp_$table.jsonl"
 done
-echo "$(wc -l <"$folder/naver_serp_tasks.jsonl") tasks, $(wc -l <"$folder/naver_serp_items.jsonl")" \
-  "items loaded; $(sqlite3 -init /dev/null -batch -readonly "$store" \
-    "SELECT count(*) FROM naver_serp_cache WHERE parsed = 0") answers are not parsed yet"
+echo "$written loaded; $(sqlite3 -init /dev/null -batch -readonly "$store" \
+  "SELECT count(*) FROM naver_serp_cache WHERE parsed = 0") answers are not parsed yet"

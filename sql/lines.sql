@@ -2,7 +2,8 @@
 --
 --   sqlite3 -readonly serp.db < sql/lines.sql
 --
--- writes naver_serp_tasks.jsonl and naver_serp_items.jsonl into the folder it is run in.
+-- writes naver_serp_tasks.jsonl and naver_serp_items.jsonl into the folder it is run in, and says
+-- how many lines they have to have: the shell does not notice that the disk is full.
 -- Needs no extension. Answers that are not parsed yet are left out: any naver_serp query
 -- parses them (SELECT count(*) FROM naver_serp_task;).
 --
@@ -71,4 +72,7 @@ SELECT json_object('id', t.id, 'fetched_at', t.fetched_at, 'result', t.result, '
   'unmapped', CAST(t.unmapped AS TEXT))
   FROM lines_tasks AS t;
 .output
+SELECT (SELECT count(*) FROM lines_tasks) || ' tasks, ' || count(*) || ' items'
+  FROM lines_tasks AS t
+  JOIN naver_serp_items AS i ON i.item BETWEEN t.first_item AND t.last_item;
 COMMIT;

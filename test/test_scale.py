@@ -8,7 +8,9 @@ import atexit
 import contextlib
 import json
 import os
+import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -485,6 +487,17 @@ class ClickHouse(HandOver):
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertEqual(self.server.ask("SELECT count(*) FROM naver_serp_items"), [(3,)])
 
+    def test_no_room_for_the_lines(self):
+        """Is an error, and not a load of nothing."""
+        def no_room():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        done = subprocess.run([os.path.join(SQL, "clickhouse.sh"), self.store, *self.server.arguments()],
+                              capture_output=True, check=False, timeout=60, preexec_fn=no_room,
+                              restore_signals=False)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertIn(b"clickhouse.sh: not all lines could be written", done.stderr)
+
     def test_a_server_that_is_not_there(self):
         """Is an error, and leaves no folder behind."""
         done = subprocess.run([os.path.join(SQL, "clickhouse.sh"), self.store, "--host", "127.0.0.1", "--port",
@@ -496,10 +509,10 @@ class ClickHouse(HandOver):
 
 
 def lines(store, folder):
-    """Writes the lines of a store into a folder."""
+    """Writes the lines of a store into a folder; returns what the script says about them."""
     with open(os.path.join(SQL, "lines.sql"), "rb") as script:
-        subprocess.run([support.SHELL, "-init", os.devnull, "-batch", "-readonly", store], stdin=script,
-                       cwd=folder, check=True, timeout=60)
+        return subprocess.run([support.SHELL, "-init", os.devnull, "-batch", "-readonly", store], stdin=script,
+                              cwd=folder, capture_output=True, check=True, timeout=60).stdout
 
 
 def read_lines(path):
@@ -511,9 +524,10 @@ class Lines(HandOver):
     def test_lines_are_the_rows(self):
         """As JSON reads them, without the extension and without writing; unparsed answers not."""
         before = test_store.file_bytes(self.store)
-        lines(self.store, self.folder)
+        said = lines(self.store, self.folder)
         self.assertEqual(test_store.file_bytes(self.store), before)
         found = [read_lines(os.path.join(self.folder, "naver_serp_%s.jsonl" % kind)) for kind in ("tasks", "items")]
+        self.assertEqual(said, b"%d tasks, %d items\n" % tuple(map(len, found)))
         self.assert_same(*found)
         put(self.store, [(ID % 70, ready(70))], parse=False)
         with contextlib.closing(sqlite3.connect(self.store)) as con, con:
