@@ -40,8 +40,10 @@ mkdir -p "$doc"
 } >"$doc/copyright"
 {
   printf '%s (%s) unstable; urgency=medium\n\n' "$package" "$version"
-  awk '/^## / { on = ($0 == "## Changelog"); next } on && /^[-*] / { sub(/^[-*]/, "  *"); print; item = 1; next }
-    on && item && /^  / { print "  " $0 }' README.md
+  awk -v version="$version" '/^##+ / { on = ($0 == "### " version); next }
+    on && /^[-*] / { sub(/^./, "  *"); printf "%s%s", newline, $0; newline = "\n"; next }
+    on && /^  / { sub(/^ +/, " "); printf "%s", $0 }
+    END { print "" }' README.md | fold -s -w 76 | sed -e 's/ *$//' -e '/^ /!s/^./    &/'
   printf '\n -- %s  %s\n' "$maintainer" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")"
 } | gzip -9n >"$doc/changelog.gz"
 

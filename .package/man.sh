@@ -64,5 +64,5 @@ package.
 
 # SEE ALSO
 
-sqlite3(1), curl(1), <https://sqlite.org/loadext.html>, <https://docs.dataforseo.com>
+sqlite3(1), curl(1), `https://sqlite.org/loadext.html`, `https://docs.dataforseo.com`
 EOF

@@ -1,15 +1,17 @@
 # Mends the output of go-md2man 2.0. In code only the first line's dot is kept from being
-# taken for a request. Names stay whole and lines ragged. In tables, a text
-# block that is not in the last column is followed by its tab on a line of its own, which tbl
-# takes for a new row; only some long cells are text blocks, which tbl can break; and no column
-# gets the width that is left (x), so that a table is wider than the line.
+# taken for a request. Names stay whole, lines ragged, sentences a blank apart. Code and lists
+# are indented little, since code does not wrap. In tables, a text block that is not in the last
+# column is followed by its tab on a line of its own, which tbl takes for a new row; only some
+# long cells are text blocks, which tbl can break; and no column gets the width that is left
+# (x), so that a table is wider than the line.
 function is_long(text) {
   gsub(/\\f[A-Z]/, "", text)
-  return length(text) > 24 && text ~ / /
+  return length(text) > 18 && text ~ / /
 }
 
 FNR == 1 && /^\.nh/ { next } # .TH turns hyphenation on again, so it has to follow that
-/^\.TH/ { print; print ".nh"; print ".ad l"; next }
+/^\.TH/ { print; print ".nh"; print ".ad l"; print ".ss 12 0"; next }
+/^\.RS$/ { print ".RS 2"; next }
 /^\.nf$/ { in_code = 1; print; next }
 /^\.fi$/ { in_code = 0 }
 in_code && /^[.']/ { $0 = "\\&" $0 }

@@ -233,6 +233,13 @@ class Man(unittest.TestCase):
         self.assertRegex(page, r"(?m)^FILES$")
         self.assertIn("/usr/share/naver_serp", page)
 
+    def test_it_fits_the_line(self):
+        """Tables are no wider than 80 columns, code is indented little, sentences are a blank apart."""
+        page = self.rendered()
+        self.assertEqual([line for line in re.findall(r"(?m)^ {7}[┌│├└].*", page) if len(line) > 80], [])
+        self.assertIn("\n         .load naver_serp\n", page)
+        self.assertNotRegex(page, r"\w\.  \w")
+
 
 @unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("go-md2man"),
                      "there is no dpkg-shlibdeps or go-md2man: test/deps.sh package")
@@ -278,6 +285,7 @@ class Deb(unittest.TestCase):
             self.assertIn("Copyright: 2026 The naver_serp authors\n", terms)
             with gzip.open(doc / "changelog.gz", "rt", encoding="utf-8") as f:
                 changes = f.read()
+            self.assertEqual([line for line in changes.split("\n")[:-2] if len(line) > 80], [])
             self.assertRegex(changes, r"\A%s \(%s\) .*\n\n  \* " % (PACKAGE, self.field("Version")))
             subprocess.run(["md5sum", "--check", "--quiet", "DEBIAN/md5sums"], cwd=folder, check=True)
             sums = pathlib.Path(folder, "DEBIAN/md5sums").read_text().split()[1::2]
