@@ -167,7 +167,7 @@ man:
 # Of the day of the last commit, so that the same source gives the same page.
 $(BUILD)/naver_serp.7: README.md Makefile .package/man.sh .package/tables.awk
 	@mkdir -p $(BUILD)
-	day=$$(date -u -d "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" +%F 2>/dev/null || date +%F); \
+	day=$$(date -u -d "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)}" +%F 2>/dev/null || date +%F); \
 	  .package/man.sh $(VERSION) $$day >$(BUILD)/naver_serp.7.md
 	go-md2man -in $(BUILD)/naver_serp.7.md -out $(BUILD)/naver_serp.7.raw
 	awk -f .package/tables.awk $(BUILD)/naver_serp.7.raw >$@

@@ -106,6 +106,17 @@ class Install(unittest.TestCase):
                              ["usr/lib/some-where/libnaver_serp.so",
                               "usr/lib/some-where/naver_serp.so"])
 
+    def test_unpacked_archive(self):
+        """Without .git and from a folder with a blank it installs the same, without a word of git."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(folder, "naver serp")
+            shutil.copytree(support.ROOT, source, ignore=shutil.ignore_patterns(".git", "build", "data", "corpus"))
+            done = subprocess.run(["make", "-s", "install", "DESTDIR=" + folder + "/there"], cwd=source, text=True,
+                                  capture_output=True, timeout=120, check=True)
+            self.assertEqual(done.stderr, "")
+            make("install", "DESTDIR=" + folder + "/here")
+            self.assertEqual(files(folder + "/there"), files(folder + "/here"))
+
     def test_default_prefix_loads_from_any_folder(self):
         """After `make install`, `.load naver_serp` works in / and says so; not after uninstall."""
         out = self.namespace("""
