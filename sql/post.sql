@@ -25,13 +25,19 @@ CREATE TABLE IF NOT EXISTS my_keywords(
 );
 
 DROP TABLE IF EXISTS temp.before;
-CREATE TEMP TABLE before AS SELECT coalesce(max(post), 0) AS post FROM naver_serp_posts;
+CREATE TEMP TABLE before(
+  post INTEGER,
+  -- With a time that is none, everything would be posted and paid again.
+  hours INTEGER CONSTRAINT "write :hours as a whole number, such as 20"
+        CHECK (typeof(hours) = 'integer' AND hours BETWEEN 1 AND 10000)
+);
+INSERT INTO before SELECT coalesce(max(post), 0), coalesce(:hours, 20) FROM naver_serp_posts;
 
 INSERT INTO naver_serp_post(keyword, device, tag)
 SELECT keyword, device, tag FROM my_keywords
  WHERE (keyword, device) NOT IN (
    SELECT keyword, coalesce(device, 'desktop') FROM naver_serp_posts
-    WHERE posted_at > datetime('now', printf('-%d hours', coalesce(:hours, 20)))
+    WHERE posted_at > datetime('now', (SELECT printf('-%d hours', hours) FROM before))
       AND (state = 'pending' OR state = 'unreachable' AND status_message NOT LIKE 'not sent%'));
 
 .mode box --wrap 0

@@ -104,6 +104,16 @@ class Loop(unittest.TestCase):
         self.script("post")
         self.assertEqual(self.double.counts()["posts"], 0)
 
+    def test_hours_that_are_none_post_nothing(self):
+        """They would make everything due, and paid, again."""
+        self.keywords("a")
+        self.script("post")
+        for hours in ("abc", "-20", "0", "1e9", "99999999999", "1.5"):
+            with self.subTest(hours):
+                out = self.script("post", ".param set :hours %s" % hours, status=1)
+                self.assertIn("write :hours as a whole number, such as 20", out)
+                self.assertEqual(len(self.double.posted()), 1)
+
     def test_more_than_allowed_posts_nothing_and_says_so(self):
         self.keywords(*("k%d" % n for n in range(120)))
         out = self.script("post", status=1)
