@@ -48,10 +48,11 @@ DROP TABLE IF EXISTS temp.asked;
 
 -- The parameters, in one row. A date that is none stops here, with the constraint's name.
 CREATE TEMP TABLE asked(
-  host TEXT, path TEXT, keyword TEXT, device TEXT,
+  host TEXT, path TEXT, keyword TEXT,
+  device TEXT CONSTRAINT ":device is desktop or mobile" CHECK (device IN ('desktop', 'mobile')),
   from_date TEXT CONSTRAINT "write :from as 20260301" CHECK (from_date <> 'no date'),
   to_date   TEXT CONSTRAINT "write :to as 20260301" CHECK (to_date <> 'no date'),
-  most INTEGER,
+  most INTEGER CONSTRAINT "write :limit as a number" CHECK (typeof(most) = 'integer'),
   CONSTRAINT ":from is before :to" CHECK (from_date <= to_date)
 );
 INSERT INTO asked
@@ -66,7 +67,7 @@ SELECT CASE WHEN host GLOB 'www.*.*' THEN substr(host, 5)
          WHEN :to GLOB '[12][0-9][0-9][0-9][01][0-9][0-3][0-9]'
            THEN substr(:to, 1, 4) || '-' || substr(:to, 5, 2) || '-' || substr(:to, 7)
          WHEN typeof(:to) = 'text' THEN :to END), 'no date')),
-       coalesce(CAST(:limit AS INTEGER), 40)
+       coalesce(:limit, 40)
   FROM (SELECT lower(substr(place, 1, instr(place || '/', '/') - 1)) AS host,
                rtrim(substr(place, instr(place || '/', '/')), '/') AS path
           FROM (SELECT substr(:domain, iif(instr(:domain, '://'), instr(:domain, '://') + 3, 1))

@@ -279,6 +279,17 @@ class Tracking(Analyses):
             "rank_history", domain="https://blog.example.com/chair/", device="Desktop",
             **{"from": 20260305}))
 
+    def test_what_no_parameter_can_be_is_said(self):
+        """It would give an empty list, as if nobody ranked."""
+        for name, value, message in (
+                ("device", "phone", ":device is desktop or mobile"),
+                ("limit", "abc", "write :limit as a number")):
+            with self.subTest(name):
+                _, err, code = self.store.shell(f".param set :{name} {value}",
+                                                ".read sql/share_of_voice.sql")
+                self.assertEqual(code, 1)
+                self.assertIn(message, err)
+
     def test_rank_history_of_nobody_in_particular(self):
         """Without a domain it is that of the site with most results on the newest date."""
         self.assertIn("│ blog.example.com │ 10       │", self.store.analysis("rank_history"))
