@@ -10,7 +10,7 @@
 -- Parameters, set before, both optional:
 --   :domain   whose ranks, with or without www. and m., which are taken for the same site
 --             (as in sql/common.sql); default: the organic site that appears most often
---   :device   desktop or mobile; default: the one with more answers
+--   :device   desktop or mobile, in any case; default: the one with more answers
 --
 -- It reads the stored tables (sql/store.sql) and needs no extension. It writes nothing to the
 -- file, so a file opened with -readonly will do; what it works out is kept in a database in
@@ -70,7 +70,7 @@ CREATE TABLE report.choice(
   device TEXT, domain TEXT, asked TEXT, last INTEGER, first_day TEXT, last_day TEXT,
   before_day TEXT, days_left_out INTEGER, pages INTEGER, compared INTEGER, hits INTEGER);
 INSERT INTO report.choice(device, asked)
-SELECT COALESCE(NULLIF(:device, ''),
+SELECT COALESCE(NULLIF(lower(trim(:device)), ''),
                 (SELECT device FROM report.task WHERE answered
                   GROUP BY device ORDER BY count(*) DESC, device LIMIT 1)),
        NULLIF(lower(trim(:domain)), '');

@@ -282,6 +282,7 @@ class Page(unittest.TestCase):
         self.assertIn("other devices are kept apart and not in this report: \"><img src=x> (1), "
                       "desktop (5).", self.read(page).says())
         page = store.report(domain="www.other7.example", device="desktop")
+        self.assertEqual(store.report(domain="www.other7.example", device="Desktop "), page)
         self.assertIn('<h1 id="domain"><bdi>other7.example</bdi>', page)
         self.assertIn("desktop · 29 Dec 2025 to 26 Jan 2026, answers on 5 days · 1 keyword",
                       self.read(page).says())
