@@ -59,19 +59,23 @@ INSERT INTO asked
 SELECT CASE WHEN host GLOB 'www.*.*' THEN substr(host, 5)
             WHEN host GLOB 'm.*.*' THEN substr(host, 3) ELSE host END,
        path, :keyword, lower(:device),
-       iif(:from IS NULL, NULL, coalesce(date(CASE
-         WHEN :from GLOB '[12][0-9][0-9][0-9][01][0-9][0-3][0-9]'
-           THEN substr(:from, 1, 4) || '-' || substr(:from, 5, 2) || '-' || substr(:from, 7)
-         WHEN typeof(:from) = 'text' THEN :from END), 'no date')),
-       iif(:to IS NULL, NULL, coalesce(date(CASE
-         WHEN :to GLOB '[12][0-9][0-9][0-9][01][0-9][0-3][0-9]'
-           THEN substr(:to, 1, 4) || '-' || substr(:to, 5, 2) || '-' || substr(:to, 7)
-         WHEN typeof(:to) = 'text' THEN :to END), 'no date')),
+       iif(:from IS NULL, NULL,
+           iif(date(since, '+0 days') = substr(since, 1, 10), date(since), 'no date')),
+       iif(:to IS NULL, NULL,
+           iif(date(until, '+0 days') = substr(until, 1, 10), date(until), 'no date')),
        coalesce(:limit, 40)
   FROM (SELECT lower(substr(place, 1, instr(place || '/', '/') - 1)) AS host,
-               rtrim(substr(place, instr(place || '/', '/')), '/') AS path
+               rtrim(substr(place, instr(place || '/', '/')), '/') AS path,
+               iif(typeof(:from) = 'text' AND :from LIKE '%-%', :from, substr(:from, 1, 4)
+                   || '-' || substr(:from, 5, 2) || '-' || substr(:from, 7)) AS since,
+               iif(typeof(:to) = 'text' AND :to LIKE '%-%', :to, substr(:to, 1, 4)
+                   || '-' || substr(:to, 5, 2) || '-' || substr(:to, 7)) AS until
           FROM (SELECT substr(:domain, iif(instr(:domain, '://'), instr(:domain, '://') + 3, 1))
                   AS place));
+
+-- Said only where there are some.
+SELECT count(*) AS "answers not read yet: load naver_serp, SELECT count(*) FROM naver_serp_task"
+  FROM naver_serp_cache WHERE parsed = 0 HAVING count(*) > 0;
 
 -- The site of each domain. One step of the index a domain, not one a result.
 CREATE TEMP TABLE sites(domain TEXT PRIMARY KEY, site TEXT NOT NULL) WITHOUT ROWID;

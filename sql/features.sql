@@ -32,6 +32,7 @@ SELECT keyword, device, date, feature, count(*) AS elements, min(rank) AS rank
          CROSS JOIN (SELECT 1 AS way UNION ALL VALUES (2), (3), (4), (5)) AS ways)
  WHERE feature IS NOT NULL
  GROUP BY keyword, device, date, feature;
+CREATE INDEX temp.features_of ON features(keyword, date);
 
 DROP TABLE IF EXISTS temp.answers;
 CREATE TEMP TABLE answers AS
@@ -69,6 +70,7 @@ SELECT keyword, device, date,
           EXCEPT
           SELECT feature FROM features AS f WHERE f.keyword = a.keyword
              AND f.device IS a.device AND f.date = a.date)) AS gone
-  FROM answers AS a WHERE is_last
- ORDER BY keyword, device LIMIT (SELECT most FROM asked);
+  FROM (SELECT * FROM answers WHERE is_last
+         ORDER BY keyword, device LIMIT (SELECT most FROM asked)) AS a
+ ORDER BY keyword, device;
 .mode box --wrap 0

@@ -57,13 +57,18 @@ SELECT move, coalesce(was_rank, iif(was, '?', '-')) AS before,
  ORDER BY abs(weight) DESC, keyword, device, site LIMIT (SELECT most FROM asked);
 
 .print Not compared, for want of an answer
-SELECT d.device, iif(max(d.date) = s.to_date, s.from_date, s.to_date) AS missing,
-       coalesce((SELECT group_concat(DISTINCT t.state) FROM naver_serp_tasks AS t
-                  WHERE t.keyword = d.keyword AND t.device IS d.device
-                    AND t.state NOT IN ('ready', 'empty')
-                    AND iif(d.date = s.to_date, s.from_date, s.to_date) = coalesce(date(t.datetime),
-                        (SELECT date(c.fetched_at) FROM naver_serp_cache AS c WHERE c.id = t.id))),
-                'no task') AS why, d.keyword
-  FROM span AS s JOIN daily AS d ON d.date IN (s.from_date, s.to_date)
- GROUP BY d.keyword, d.device HAVING count(DISTINCT d.date) = 1
- ORDER BY d.keyword, d.device LIMIT (SELECT most FROM asked);
+WITH missing AS (
+  SELECT d.keyword, d.device, iif(max(d.date) = s.to_date, s.from_date, s.to_date) AS date
+    FROM span AS s JOIN daily AS d ON d.date IN (s.from_date, s.to_date)
+   GROUP BY d.keyword, d.device HAVING count(DISTINCT d.date) = 1
+), unanswered AS MATERIALIZED (
+  SELECT t.keyword, t.device, group_concat(DISTINCT t.state) AS states,
+         coalesce(date(t.datetime), (SELECT date(c.fetched_at) FROM naver_serp_cache AS c
+                                      WHERE c.id = t.id)) AS date
+    FROM naver_serp_tasks AS t WHERE t.state NOT IN ('ready', 'empty')
+   GROUP BY 1, 2, 4
+)
+SELECT m.device, m.date AS missing, coalesce(u.states, 'no task') AS why, m.keyword
+  FROM missing AS m LEFT JOIN unanswered AS u
+       ON u.keyword = m.keyword AND u.device IS m.device AND u.date = m.date
+ ORDER BY m.keyword, m.device LIMIT (SELECT most FROM asked);

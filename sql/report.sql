@@ -7,10 +7,12 @@
 --
 -- Within a session: .output report.html, .read sql/report.sql, .output, .mode box.
 --
--- Parameters, set before, both optional:
+-- Parameters, set before, all optional:
 --   :domain   whose ranks, with or without www. and m., which are taken for the same site
 --             (as in sql/common.sql); default: the organic site that appears most often
 --   :device   desktop or mobile, in any case; default: the one with more answers
+--   :from     UTC days, as 20260301; default: the last 90 that have answers
+--   :to
 --
 -- It reads the stored tables (sql/store.sql) and needs no extension. It writes nothing to the
 -- file, so a file opened with -readonly will do; what it works out is kept in a database in
@@ -75,6 +77,20 @@ SELECT COALESCE(NULLIF(lower(trim(:device)), ''),
                   GROUP BY device ORDER BY count(*) DESC, device LIMIT 1)),
        NULLIF(lower(trim(:domain)), '');
 
+-- A day that is none stops here, with the constraint's name.
+CREATE TABLE report.span(
+  since TEXT CONSTRAINT "write :from as 20260301" CHECK (since <> 'no day'),
+  until TEXT CONSTRAINT "write :to as 20260301" CHECK (until <> 'no day'),
+  days INTEGER CONSTRAINT "there is no answer from :from to :to"
+       CHECK (days > 0 OR since IS NULL AND until IS NULL)
+);
+INSERT INTO report.span(since, until)
+SELECT CASE WHEN :from IS NOT NULL THEN iif(date(since, '+0 days') = since, since, 'no day') END,
+       CASE WHEN :to IS NOT NULL THEN iif(date(until, '+0 days') = until, until, 'no day') END
+  FROM (SELECT substr(:from, 1, 4) || '-' || substr(:from, 5, 2) || '-' || substr(:from, 7)
+               AS since,
+               substr(:to, 1, 4) || '-' || substr(:to, 5, 2) || '-' || substr(:to, 7) AS until);
+
 -- The days on which there are answers, numbered; day n is before day n + 1.
 CREATE TABLE report.day(n INTEGER PRIMARY KEY, day TEXT, at REAL, label TEXT, long TEXT, x REAL);
 INSERT INTO report.day(day, at, label, long)
@@ -83,8 +99,11 @@ SELECT day, julianday(day), label, label || substr(day, 1, 4)
                substr('JanFebMarAprMayJunJulAugSepOctNovDec', substr(day, 6, 2) * 3 - 2, 3) || ' '
                AS label
           FROM (SELECT DISTINCT t.day FROM report.task AS t JOIN report.choice AS c
-                    ON c.device = t.device WHERE t.answered
+                    ON c.device = t.device JOIN report.span AS s
+                 WHERE t.answered AND t.day BETWEEN coalesce(s.since, t.day)
+                                                AND coalesce(s.until, t.day)
                  ORDER BY t.day DESC LIMIT (SELECT days FROM report.most)) ORDER BY day);
+UPDATE report.span SET days = (SELECT count(*) FROM report.day);
 UPDATE report.day SET
   label = CASE WHEN (SELECT count(DISTINCT substr(day, 1, 4)) FROM report.day) > 1
           THEN label || '’' || substr(day, 3, 2) ELSE trim(label) END,
@@ -541,6 +560,7 @@ summary { cursor: pointer; padding: .35rem 0; }
   h2 { margin-top: 2rem; }
   summary, details:not([open]) { display: none; }
   .page, .url { white-space: normal; }
+  .features, .movers > div, #voice table { break-inside: avoid; }
 }
 </style>
 </head>

@@ -21,7 +21,7 @@
 .mode box --wrap 0
 .headers on
 
-SAVEPOINT naver_serp_search;
+BEGIN IMMEDIATE; -- A locked file stops here, with nothing begun
 CREATE VIRTUAL TABLE IF NOT EXISTS naver_serp_text
   USING fts5(title, description, tokenize = 'trigram');
 -- What is in it: the answers, as they were when their text was put there. A stamp is a
@@ -50,7 +50,7 @@ SELECT i.item, i.title, i.description
 INSERT INTO naver_serp_text_tasks
 SELECT task, stamp, first_item, last_item FROM naver_serp_tasks
  WHERE task NOT IN (SELECT task FROM naver_serp_text_tasks);
-RELEASE naver_serp_search;
+COMMIT;
 
 -- The words, one a row, in lower case as the trigrams are.
 DROP TABLE IF EXISTS temp.words;
@@ -88,11 +88,15 @@ SELECT group_concat(word, ' ') AS words, (SELECT count(*) FROM found) AS results
        iif(total(indexed) = 0, 'no, all words are short', 'yes') AS by_index
   FROM words;
 
+-- A terminal obeys what follows an escape (27; 155 in one byte): it is shown as a sign.
 .print Found
 .mode line
 WITH places AS (
-  SELECT i.type, i.rank_absolute AS rank, f.title, i.url,
-         replace(f.description, char(10), ' ') AS text,
+  SELECT i.type, i.rank_absolute AS rank,
+         replace(replace(f.title, char(27), '␛'), char(155), '␛') AS title,
+         replace(replace(i.url, char(27), '␛'), char(155), '␛') AS url,
+         replace(replace(replace(f.description, char(27), '␛'), char(155), '␛'), char(10), ' ')
+           AS text,
          (SELECT min(nullif(instr(lower(f.description), word), 0)) FROM words) AS at,
          coalesce(date(t.datetime), (SELECT date(c.fetched_at) FROM naver_serp_cache AS c
                                       WHERE c.id = t.id)) AS date

@@ -39,8 +39,6 @@
 -- (`DELETE FROM naver_serp_cache WHERE origin LIKE 'sandbox.%'`).
 
 .bail on
-SAVEPOINT naver_serp_views;
-
 -- So that a keyword's elements are found without reading those of all others.
 CREATE INDEX IF NOT EXISTS naver_serp_tasks_keyword ON naver_serp_tasks(keyword);
 
@@ -179,5 +177,3 @@ SELECT e.keyword, e.date, e.device, e.rank, related.key + 1 AS place,
        e.id, e.task, e.item
   FROM naver_serp_elements AS e, json_each(e.items) AS related
  WHERE e.type = 'related_searches' AND related.type NOT IN ('array', 'null');
-
-RELEASE naver_serp_views;

@@ -220,6 +220,15 @@ class Unparsed(Analyses):
         self.store.parse()
         self.assertEqual(self.store.sql(keywords), [("캠핑",), ("텐트",)])
 
+    def test_analyses_say_that_there_are_some(self):
+        notice = "answers not read yet: load naver_serp"
+        self.store.parse()
+        self.assertNotIn(notice, self.store.analysis("movers"))
+        self.store.add("의자", "2026-03-01", [blog(1, "c")])
+        for name in READERS:
+            self.assertRegex(self.store.analysis(name), notice + r"[^\n]*\n.*\n│ 1 ")
+        self.store.sql("DELETE FROM naver_serp_cache WHERE parsed = 0")
+
 
 class Tracking(Analyses):
     """Some keywords over three dates; blog.example.com is mine."""
@@ -346,6 +355,7 @@ class Tracking(Analyses):
         """The shell makes 2022 of 2026-03-01: refused, not taken for a date without data."""
         for value, word in (("2026-03-01", "write :from as 20260301"),
                             ("yesterday", "write :from as 20260301"),
+                            ("20260231", "write :from as 20260301"),
                             ("20260316", ":from is before :to")):
             with self.subTest(value):
                 out, err, code = self.store.shell(
@@ -457,6 +467,26 @@ class Search(unittest.TestCase):
     def urls(self, words):
         out = self.store.analysis("search", words=f"'{words}'")
         return [line.split("/")[-1] for line in out.splitlines() if line.startswith("      url = ")]
+
+    def test_no_escape_reaches_the_terminal(self):
+        hostile = "\x1b[2J의자를\x9b2J"
+        url = "https://x.example/" + hostile
+        task = self.store.add("escape", "2026-03-03", [organic(9, url, title=hostile, description=hostile)])
+        self.store.parse()
+        out = self.store.analysis("search", words="'2J의자를'")
+        self.assertEqual(out.count("␛[2J의자를␛2J"), 3)
+        self.assertNotRegex(out, "[\x1b\x9b]")
+        self.store.sql("DELETE FROM naver_serp_cache WHERE id = '%s'" % task)
+
+    def test_a_locked_file_leaves_nothing_open(self):
+        """What is inserted in the same session is not lost with a transaction of the script's."""
+        con = sqlite3.connect(self.store.path, isolation_level=None)
+        con.execute("BEGIN IMMEDIATE")
+        out, err, code = self.store.shell(options=("-interactive",), stdin=".read sql/search.sql\nBEGIN;\nSELECT 'went on';\n")
+        con.close()
+        self.assertIn("went on", out)
+        self.assertIn("database is locked", err)
+        self.assertNotIn("within a transaction", err)
 
     def test_output(self):
         """The page once, with its newest title, and how often it was found."""

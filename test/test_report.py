@@ -62,8 +62,10 @@ class Store:
                     (json.dumps({"status_code": 20000, "tasks": [task]}),))
         return task["id"]
 
-    def report(self, domain=None, device=None, script=None, args=()):
+    def report(self, domain=None, device=None, script=None, args=(), **days):
         """The page, as the stock shell writes it."""
+        for name, value in days.items():
+            args = (*args, "-cmd", ".param set :%s %s" % (name.strip("_"), value))
         for name, value in ((":domain", domain), (":device", device)):
             if value is not None:
                 quoted = "'%s'" % value.replace("'", "''")
@@ -269,6 +271,29 @@ class Page(unittest.TestCase):
         self.assertIn("1 other.example 63.0 %", says)  # 1 + 1/16 of that, 1/2 and 1/8
         self.assertIn("2 chair.example 37.0 %", says)
         self.assertIn('<span class="url"><bdi>/p/2</bdi>', page)
+
+    def test_from_and_to(self):
+        """The page of some days is the page of a store that has no others."""
+        store = self.store()
+        fill(store)
+        first, last = (day.replace("-", "") for day in (DAYS[1], DAYS[3]))
+        part = self.store()
+        fill(part)
+        con = support.connect(part.path)
+        con.execute("DELETE FROM naver_serp_cache WHERE id IN (SELECT t.id FROM naver_serp_tasks AS t"
+                    " LEFT JOIN naver_serp_posts AS p ON p.id = t.id"
+                    " WHERE t.state <> 'failed' AND date(coalesce(t.datetime, p.posted_at)) NOT BETWEEN ? AND ?)", (DAYS[1], DAYS[3]))
+        con.close()
+        page = store.report(from_=first, to=last)
+        self.assertIn("answers on 3 days", page)
+        self.assertNotEqual(page, store.report())
+        main = r"(?s)<section id=\"movers\">.*?</section>"
+        self.assertEqual(re.search(main, page)[0], re.search(main, part.report())[0])
+        self.assertEqual(store.report(from_="20000101", to="20990101"), store.report())
+        for wrong, word in ({"from_": "20260231"}, "write :from as 20260301"), ({"to": "nonsense"}, "write :to as"), \
+                ({"from_": "19990101", "to": "19990201"}, "there is no answer from :from to :to"):
+            with self.assertRaisesRegex(AssertionError, word):
+                store.report(**wrong)
 
     def test_domain_and_device(self):
         """:domain is found with or without www. and m.; :device chooses; another is only counted."""
