@@ -23,7 +23,7 @@ SELECT host || path AS domain, count(DISTINCT keyword) AS keywords, count(DISTIN
   FROM me LEFT JOIN my;
 
 .print Several pages in one answer
-SELECT device, date, pages, coalesce(rank, '?') AS rank, keyword, substr(page, 1, 70) AS page
+SELECT device, date, pages, coalesce(rank, '?') AS rank, keyword, substr(page, 1, 44) AS page
   FROM (SELECT *, count(*) OVER (PARTITION BY keyword, device) AS pages,
                min(rank) OVER (PARTITION BY keyword, device) AS best
           FROM my WHERE task IN (SELECT task FROM latest))
@@ -40,6 +40,6 @@ WITH best AS (
     FROM best WHERE place = 1
 )
 SELECT device, count(*) AS ranked, count(DISTINCT page) AS pages, sum(changed) AS changes,
-       max(date) AS last_check, keyword, substr(page, 1, 70) AS last_page
+       max(date) AS last_check, keyword, substr(page, 1, 50) AS last_page
   FROM checks GROUP BY keyword, device HAVING sum(changed) > 0
  ORDER BY changes DESC, keyword, device LIMIT (SELECT most FROM asked);

@@ -46,8 +46,8 @@ WITH counts AS (
     FROM places WHERE NOT is_there AND to_be_seen
 )
 SELECT iif(still_on, 'partly', 'everywhere') AS gone, dropped, still_on,
-       coalesce(was_rank, '?') AS best, substr(page, 1, 70) AS page, keyword AS "from",
-       substr(title, 1, 60) AS title
+       coalesce(was_rank, '?') AS best, substr(page, 1, 44) AS page, keyword AS "from",
+       substr(title, 1, 24) AS title
   FROM drops JOIN counts USING (page)
  WHERE place = 1
  ORDER BY still_on > 0, dropped DESC, was_rank IS NULL, was_rank, page

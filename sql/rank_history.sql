@@ -6,7 +6,7 @@
 -- :device, :from and :to (all dates). A keyword is listed if the domain ever ranked for it
 -- in that time.
 --
--- trend     a mark a check, oldest first: █ rank 1, ▇ to 3, ▆ to 5, ▅ to 10, ▄ to 15,
+-- trend     a mark a check, oldest first, the last 30: █ rank 1, ▇ to 3, ▆ to 5, ▅ to 10, ▄ to 15,
 --           ▃ to 30, ▂ to 50, ▁ below; · not ranked; ? ranked, without a rank
 -- rank      the best of the domain; - not among the results
 -- moved     against the check before: +2 two ranks better, -2 two worse, = the same, new,
@@ -53,7 +53,8 @@ SELECT host || path AS domain, (SELECT count(DISTINCT keyword) FROM history) AS 
 
 .print Each keyword
 SELECT device, checks, times_found AS ranked, best_rank AS best, date AS last_check,
-       CASE WHEN NOT found THEN '-' ELSE coalesce(rank, '?') END AS rank, trend, keyword
+       CASE WHEN NOT found THEN '-' ELSE coalesce(rank, '?') END AS rank,
+       substr(trend, -30) AS trend, keyword
   FROM history WHERE is_last ORDER BY rank, keyword, device;
 
 .print Each check at which it ranked, or no longer did
@@ -64,5 +65,5 @@ SELECT date, device, CASE WHEN NOT found THEN '-' ELSE coalesce(rank, '?') END A
             WHEN rank = was_rank THEN '='
             ELSE iif(was_rank - rank, printf('%+d', was_rank - rank), '?') END AS moved,
        iif(rank, printf('%.*c', max(1, 21 - rank), '█'), '') AS bar,
-       results, keyword, substr(page, 1, 60) AS page
+       results, keyword, substr(page, 1, 44) AS page
   FROM history WHERE found OR was ORDER BY keyword, device, date;

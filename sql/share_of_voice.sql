@@ -30,7 +30,7 @@ SELECT min(date) AS since, max(date) AS until, count(*) AS answers,
 
 .print
 SELECT printf('%.1f', percent) AS share,
-       printf('%.*c', max(1, round(40 * sum / max(sum) OVER ())), '█') AS bar,
+       printf('%.*c', max(1, round(20 * sum / max(sum) OVER ())), '█') AS bar,
        printf('%.2f', sum) AS weight, keywords, results, first, best, site
   FROM (SELECT site, sum(weight) AS sum, count(DISTINCT keyword) AS keywords,
                100 * sum(weight) / sum(sum(weight)) OVER () AS percent,
