@@ -6,8 +6,9 @@
 -- :device, :from and :to (all dates). A keyword is listed if the domain ever ranked for it
 -- in that time.
 --
--- trend     a mark a check, oldest first, the last 30: █ rank 1, ▇ to 3, ▆ to 5, ▅ to 10, ▄ to 15,
---           ▃ to 30, ▂ to 50, ▁ below; · not ranked; ? ranked, without a rank
+-- trend     a mark a check, oldest first, the last 30 of them: █ rank 1, ▇ to 3, ▆ to 5,
+--           ▅ to 10, ▄ to 15, ▃ to 30, ▂ to 50, ▁ below; · not ranked; ? ranked, but
+--           without a rank
 -- rank      the best of the domain; - not among the results
 -- moved     against the check before: +2 two ranks better, -2 two worse, = the same, new,
 --           lost; ? one of the two answers asked for too few results to tell
