@@ -20,7 +20,8 @@
 -- What counts: of each keyword, device and date the last answer that has results (ready)
 -- or says that there are none (empty). A task that is pending, failed, gone or not there
 -- says nothing about ranks. An answer without a datetime is dated by when it was fetched.
--- Ranks are rank_absolute; an element without one is there, but at no known rank.
+-- Ranks are rank_absolute; an element without one is there, but at no known rank. A result
+-- without a domain is of no site and left out. Se_domain and location are not looked at.
 
 .mode box --wrap 0
 .headers on
