@@ -2,7 +2,7 @@
 ** naver_serp_post: INSERT a keyword and its task is posted when the transaction commits.
 **
 **   INSERT INTO naver_serp_post(keyword, device, tag)
-**     SELECT keyword, 'mobile', team FROM my_keywords;
+**     SELECT keyword, device, tag FROM my_keywords;
 **   SELECT rank_absolute, domain FROM naver_serp
 **    WHERE id IN (SELECT id FROM naver_serp_post WHERE state = 'pending');
 **
@@ -54,7 +54,7 @@ typedef enum RuleKind { RULE_TEXT, RULE_INTEGER, RULE_CHOICE } RuleKind;
 typedef struct Rule {
   int column; /* POST_... */
   RuleKind kind;
-  int min; /* Of an integer, or characters of a text */
+  int min; /* Of an integer, or characters of a text; 1: and not all of them blanks */
   int max;
   const char *choices[3]; /* RULE_CHOICE, up to the first NULL */
   const char *allowed;    /* The same for people */
@@ -117,7 +117,8 @@ static bool obeys(const Rule *rule, sqlite3_value *value) {
     return i >= rule->min && i <= rule->max && sqlite3_value_double(value) == (double)i;
   case RULE_TEXT:
     z = plain_text(value);
-    return z && count_characters(z) >= rule->min && count_characters(z) <= rule->max;
+    return z && count_characters(z) <= rule->max &&
+           (rule->min == 0 || z[strspn(z, " \t\r\n")]);
   case RULE_CHOICE:
     z = plain_text(value);
     for (k = 0; z && rule->choices[k]; k++) {

@@ -453,9 +453,10 @@ static bool is_of_tasks(const Answer *answer) {
 }
 
 /* True for an answer after which tasks may have been created all the same: one that broke
-** off, or came from a gateway. A limit (402xx) was met before. */
+** off, or came from a gateway. A limit (402xx) and a wrong path (404xx) were met before. */
 static bool may_have_created(const Answer *answer) {
-  return answer->state == STATE_UNREACHABLE && answer->code / 100 != 402;
+  int kind = answer->code / 100;
+  return answer->state == STATE_UNREACHABLE && kind != 402 && kind != 404;
 }
 
 /* Makes one call, of the tasks from *i to the end. *i becomes the first task that was not

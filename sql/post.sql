@@ -5,15 +5,18 @@
 --
 -- The keywords are rows of the table my_keywords, which is made here if it is not there:
 -- keyword, device ('desktop' or 'mobile'), tag. What was posted in the last 20 hours is left
--- out, so that a second run, by mistake or after a failure, posts only what is missing.
+-- out, so that a second run, by mistake or after a refusal, posts only what is missing.
 -- Another time: sqlite3 serp.db ".param set :hours 160" ".read sql/post.sql".
 --
 -- They are posted when the INSERT commits, 100 a call. If some were not, this says so at its
 -- end and fails. More than 100 have to be allowed:
 -- NAVER_SERP_MAX_POST_TASKS=5000 sqlite3 serp.db < sql/post.sql
--- Their answers: sql/collect.sql.
+-- A process that is killed meanwhile leaves no record, and the next run posts again; what it
+-- had created, and what nobody knows of (unreachable), is in naver_serp_ready once it is
+-- done. Their answers: sql/collect.sql.
 
 .bail on
+.timeout 60000
 .load build/naver_serp
 .read sql/store.sql
 
@@ -31,26 +34,32 @@ CREATE TEMP TABLE before(
   hours INTEGER CONSTRAINT "write :hours as a whole number, such as 20"
         CHECK (typeof(hours) = 'integer' AND hours BETWEEN 1 AND 10000)
 );
-INSERT INTO before SELECT coalesce(max(post), 0), coalesce(:hours, 20) FROM naver_serp_posts;
+INSERT INTO before
+SELECT coalesce(max(post), 0), coalesce(:hours, 20) FROM main.naver_serp_posts;
 
+-- What the sandbox took for nothing does not count as posted.
 INSERT INTO naver_serp_post(keyword, device, tag)
 SELECT keyword, device, tag FROM my_keywords
- WHERE (keyword, device) NOT IN (
-   SELECT keyword, coalesce(device, 'desktop') FROM naver_serp_posts
+ WHERE (CAST(keyword AS TEXT), device) NOT IN (
+   SELECT keyword, coalesce(device, 'desktop') FROM main.naver_serp_posts
     WHERE posted_at > datetime('now', (SELECT printf('-%d hours', hours) FROM before))
+      AND coalesce(cost, 1) > 0
       AND (state = 'pending' OR state = 'unreachable' AND status_message NOT LIKE 'not sent%'));
 
 .mode box --wrap 0
 .print Posted now
 SELECT state, count(*) AS tasks, round(sum(cost), 4) AS usd, status_message AS said
-  FROM naver_serp_posts WHERE post > (SELECT post FROM before)
+  FROM main.naver_serp_posts WHERE post > (SELECT post FROM before)
  GROUP BY state, status_message;
 
 DROP TABLE IF EXISTS temp.outcome;
 CREATE TEMP TABLE outcome(
-  missing INTEGER CONSTRAINT "some keywords were not posted, see above: run this again"
-          CHECK (missing = 0)
+  missing INTEGER CONSTRAINT "not all keywords were posted, see above: run this again"
+          CHECK (missing = 0),
+  unknown INTEGER CONSTRAINT "of some nobody knows whether they were posted: see naver_serp_ready"
+          CHECK (unknown = 0)
 );
 INSERT INTO outcome
-SELECT count(*) FROM naver_serp_posts
- WHERE post > (SELECT post FROM before) AND state <> 'pending';
+SELECT total(state <> 'pending' AND NOT unknown), total(unknown)
+  FROM (SELECT state, state = 'unreachable' AND status_message NOT LIKE 'not sent%' AS unknown
+          FROM main.naver_serp_posts WHERE post > (SELECT post FROM before));

@@ -6,6 +6,7 @@ import pty
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -72,7 +73,7 @@ class Loop(unittest.TestCase):
                          [(k, "ready", "team", "desktop") for k in sorted(self.KEYWORDS)])
         self.double.reset_counts()
         self.assertIn("3     │ 3        │ 0       │ 0", self.script("collect"))
-        self.assertEqual(self.double.counts()["requests"], 0, "what is stored is not asked for")
+        self.assertNotIn("GET task_get", self.double.counts()["calls"], "what is stored is not asked for")
 
     def test_a_second_run_posts_only_what_is_missing(self):
         self.keywords(*self.KEYWORDS)
@@ -127,10 +128,68 @@ class Loop(unittest.TestCase):
         self.double.fault("status", call="task_post", after=1, status=402)
         out = self.script("post", status=1, max_post_tasks=200)
         self.assertRegex(out, r"pending │ 100 .*\n.*refused │ 50 ")
-        self.assertIn("some keywords were not posted, see above: run this again", out)
+        self.assertIn("not all keywords were posted, see above: run this again", out)
         self.script("post")
         self.assertEqual(sorted(task["data"]["keyword"] for task in self.double.posted()),
                          sorted("k%d" % n for n in range(150)))
+
+    def test_what_nobody_knows_is_not_called_refused(self):
+        self.keywords("a")
+        self.double.fault("close", call="task_post")
+        self.assertIn("of some nobody knows whether they were posted: see naver_serp_ready", self.script("post", status=1))
+
+    def test_a_keyword_that_is_a_number_is_posted_once(self):
+        con = sqlite3.connect(self.path)
+        con.execute("CREATE TABLE my_keywords(keyword, device, tag)")
+        con.execute("INSERT INTO my_keywords VALUES (2024, 'desktop', NULL)")
+        con.commit()
+        con.close()
+        self.script("post")
+        self.script("post")
+        self.assertEqual(self.double.counts()["created"], 1)
+
+    def test_what_the_sandbox_took_counts_for_nothing(self):
+        self.keywords("a")
+        self.script("post", base_url=self.double.sandbox_url)
+        self.script("post")
+        self.assertEqual([t["data"]["keyword"] for t in self.double.posted()], ["a"] * 2)
+        self.script("collect", base_url=self.double.sandbox_url, wait_seconds=30)
+        self.assertEqual(self.rows("SELECT count(*) FROM naver_serp_cache WHERE origin LIKE 'sandbox.%'"), [(2,)])
+        self.assertIn("2     │ 0        │ 2       │ 0", self.script("collect", base_url=self.double.sandbox_url))
+        self.double.reset_counts()
+        self.script("collect", wait_seconds=30)
+        self.assertEqual(self.rows("SELECT count(*) FROM naver_serp_cache WHERE origin LIKE 'sandbox.%'"), [(0,)])
+
+    def test_a_file_that_takes_nothing_is_no_success(self):
+        self.keywords("a")
+        self.script("post")
+        os.chmod(self.path, 0o444)
+        environment = {**self.double.env(), "NAVER_SERP_WAIT_SECONDS": "30"}
+        script = (support.ROOT / "sql" / "collect.sql").read_text(encoding="utf-8")
+        run = subprocess.run([support.SHELL, "-batch", "-init", os.devnull, "-readonly", self.path], input=script,
+                             capture_output=True, text=True, cwd=support.ROOT, env={**os.environ, **environment},
+                             timeout=60, check=False)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("this file takes no more answers", run.stderr)
+        self.assertIn("1     │ 0        │ 1       │ 0", run.stdout)
+
+    def test_an_api_that_cannot_be_reached_is_no_success(self):
+        self.keywords("a")
+        self.script("post")
+        self.double.fault("status", call="tasks_ready", status=402)
+        self.assertIn("naver_serp_ready: 40200 Payment Required (refused)", self.script("collect", status=1))
+        self.assertNotIn("GET task_get", self.double.counts()["calls"])
+
+    def test_a_writer_is_waited_for(self):
+        self.keywords("a")
+        con = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        con.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(1, con.execute, ["ROLLBACK"])
+        timer.start()
+        self.script("post")
+        timer.join()
+        con.close()
+        self.assertEqual(self.double.counts()["created"], 1)
 
     def test_lost_answers_are_counted(self):
         self.keywords("a", "b")
@@ -149,7 +208,7 @@ class Loop(unittest.TestCase):
         con.close()
         self.double.reset_counts()
         self.script("collect")
-        self.assertEqual(self.double.counts()["requests"], 1)
+        self.assertEqual(self.double.counts()["calls"]["GET task_get"], 1)
 
 
 class ProgressLine(unittest.TestCase):

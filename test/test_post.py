@@ -299,6 +299,11 @@ class Posts(test_https.Online):
         self.assertEqual(self.recorded(con, "DISTINCT status_message"), ["Task Created.", PAYMENT,
                                                                          "not sent, since: " + PAYMENT])
 
+    def test_a_wrong_base_url_posts_nothing_and_says_so(self):
+        con = self.connect(base_url=self.d.base_url + "/v3")
+        self.assertRegex(self.error(con, INSERT, "a"), "^naver_serp_post: nothing was posted: 40400 .*base_url")
+        self.assertEqual(self.recorded(con), [])
+
     def test_wrong_password_and_none(self):
         con = self.connect()
         self.environ(DATAFORSEO_PASSWORD="wrong")
@@ -714,6 +719,7 @@ class Posts(test_https.Online):
         con = self.connect()
         cases = [
             ("keyword", None, "text of 1 to 700 characters, not NULL"), ("keyword", "", "text of 1 to 700 characters"),
+            ("keyword", " \t\n ", "text of 1 to 700 characters, not ' "),
             ("keyword", "가" * 701, "text of 1 to 700 characters"), ("keyword", b"x", "not a BLOB"),
             ("keyword", "a\0b", "text of 1"), ("options", '{"x": 1}\0', "a JSON object"), ("priority", 0, "1 or 2, not '0'"), ("priority", 3, "1 or 2"),
             ("priority", "high", "1 or 2, not 'high'"), ("priority", 1.5, "1 or 2"), ("depth", 0, "from 1 to 700"),

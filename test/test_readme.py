@@ -48,8 +48,9 @@ class Readme(unittest.TestCase):
             double.add(SAMPLE_ID, f.read())
             ids = double.generate(3, items=5)
             script = (".load build/naver_serp\n.bail on\nCREATE TABLE my_tasks(task_id);"
-                      "CREATE TABLE my_keywords(keyword, team);"
-                      "INSERT INTO my_keywords VALUES('캠핑 의자', 'a'), ('iphone', 'b');"
+                      "CREATE TABLE my_keywords(keyword, device, tag);"
+                      "INSERT INTO my_keywords VALUES('캠핑 의자', 'mobile', 'a'),"
+                      " ('iphone', 'desktop', 'b');"
                       "INSERT INTO my_tasks VALUES%s;\n"
                       % ",".join("('%s')" % i for i in ids))
             script += "".join(text for info, text, _, _ in blocks() if info == "sql network")
