@@ -103,8 +103,6 @@ CREATE TABLE IF NOT EXISTS naver_serp_items(
   rectangle,
   unmapped                                 -- members that have no column, as an object
 );
-CREATE INDEX IF NOT EXISTS naver_serp_items_domain
-  ON naver_serp_items(domain, odd); -- odd, so that questions about domains need no more
 
 -- A body that is new, replaced (INSERT OR REPLACE fires no delete trigger), changed or
 -- gone takes its derived rows with it. A body comes with rows only where their stamp is
@@ -133,6 +131,11 @@ BEGIN
   DELETE FROM naver_serp_items WHERE item BETWEEN old.first_item AND old.last_item;
   UPDATE naver_serp_cache SET parsed = 0 WHERE id = old.id AND parsed = old.stamp;
 END;
+
+-- The last one: a change of the schema of temp ends every statement that has yet to open a
+-- table, as CREATE TABLE AS does at its end, unless an index is made after it.
+CREATE INDEX IF NOT EXISTS naver_serp_items_domain
+  ON naver_serp_items(domain, odd); -- odd, so that questions about domains need no more
 
 -- One row per task posted through naver_serp_post, in the order of posting. Unlike the
 -- tables above it is made when something is posted for the first time, and it is the

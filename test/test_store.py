@@ -495,6 +495,20 @@ class TestFallback(Unwritable):
                 self.assertEqual(counts(con), self.expected)
                 self.check_tables(con, self.expected)
 
+    def test_statements_that_open_more_tables_afterwards(self):
+        """Tables made in temp meanwhile do not end them. (SQLite ends those on a full disk, and query_only
+        forbids them.)"""
+        for sql in ("CREATE TEMP TABLE copied AS SELECT id FROM naver_serp_task WHERE state = 'ready'",
+                    "CREATE TEMP TABLE copied AS SELECT DISTINCT s.id FROM (VALUES (1), (2)) JOIN naver_serp AS s"):
+            for name in ("locked", "stale snapshot", "stale snapshot of a cursor"):
+                with self.subTest(way=name, sql=sql), self.way(name, self.store()) as con:
+                    con.execute(sql)
+                    self.assertEqual(value(con, "SELECT count(*) FROM copied"), self.N)
+            with self.subTest(way="mode=ro", sql=sql):
+                con = self.connect("file:%s?mode=ro" % self.store(), uri=True)
+                con.execute(sql)
+                self.assertEqual(value(con, "SELECT count(*) FROM copied"), self.N)
+
     def test_a_commit_held_up_leaves_no_transaction_open(self):
         path = self.store()
         with self.way("reader holds up the commit", path) as con:
