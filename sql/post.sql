@@ -37,19 +37,23 @@ CREATE TEMP TABLE before(
 INSERT INTO before
 SELECT coalesce(max(post), 0), coalesce(:hours, 20) FROM main.naver_serp_posts;
 
+DROP VIEW IF EXISTS temp.posts;
+CREATE TEMP VIEW posts AS -- is_unknown: the call broke off, and the task may be there
+SELECT *, state = 'unreachable' AND status_message NOT LIKE 'not sent%' AS is_unknown
+  FROM main.naver_serp_posts;
+
 -- What the sandbox took for nothing does not count as posted.
 INSERT INTO naver_serp_post(keyword, device, tag)
 SELECT keyword, device, tag FROM my_keywords
  WHERE (CAST(keyword AS TEXT), device) NOT IN (
-   SELECT keyword, coalesce(device, 'desktop') FROM main.naver_serp_posts
+   SELECT keyword, coalesce(device, 'desktop') FROM posts
     WHERE posted_at > datetime('now', (SELECT printf('-%d hours', hours) FROM before))
-      AND coalesce(cost, 1) > 0
-      AND (state = 'pending' OR state = 'unreachable' AND status_message NOT LIKE 'not sent%'));
+      AND coalesce(cost, 1) > 0 AND (state = 'pending' OR is_unknown));
 
 .mode box --wrap 0
 .print Posted now
 SELECT state, count(*) AS tasks, round(sum(cost), 4) AS usd, status_message AS said
-  FROM main.naver_serp_posts WHERE post > (SELECT post FROM before)
+  FROM posts WHERE post > (SELECT post FROM before)
  GROUP BY state, status_message;
 
 DROP TABLE IF EXISTS temp.outcome;
@@ -60,6 +64,5 @@ CREATE TEMP TABLE outcome(
           CHECK (unknown = 0)
 );
 INSERT INTO outcome
-SELECT total(state <> 'pending' AND NOT unknown), total(unknown)
-  FROM (SELECT state, state = 'unreachable' AND status_message NOT LIKE 'not sent%' AS unknown
-          FROM main.naver_serp_posts WHERE post > (SELECT post FROM before));
+SELECT total(state <> 'pending' AND NOT is_unknown), total(is_unknown)
+  FROM posts WHERE post > (SELECT post FROM before);
